@@ -1,0 +1,8 @@
+"""`python -m practise` is the command `practise`."""
+
+import sys
+
+from practise.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

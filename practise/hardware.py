@@ -1,0 +1,221 @@
+"""What this machine is, what computes on it, and in which number format.
+
+Latency belongs to a machine: `describe` says which one this is, `check` refuses measurements of another. Choices
+made here go by what the hardware can do, never by a clock, so that the same machine always chooses the same.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import psutil
+
+import practise
+from practise.errors import DeviceError, HardwareError, unknown
+from practise.files import read_result
+
+if TYPE_CHECKING:
+    import torch
+
+    from practise.params import Params
+
+DEVICES = ("auto", "cpu", "cuda")
+DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
+"""Our names of number formats and torch's."""
+
+
+class DeviceSettings(Protocol):
+    """What `prepare` needs to know; `params.device` has it."""
+
+    @property
+    def name(self) -> str:
+        """One of `auto`, `cpu` and `cuda`."""
+
+    @property
+    def threads(self) -> int:
+        """Number of CPU threads."""
+
+
+def resolve_device(name: str) -> "torch.device":
+    """Return the device that a name stands for.
+
+    Args:
+        name: `auto` (the GPU where there is one), `cpu` or `cuda`.
+
+    Raises:
+        DeviceError: The name is unknown, or `cuda` is asked for where torch sees no GPU.
+    """
+    import torch
+
+    if name not in DEVICES:
+        raise DeviceError(f"device.name: {unknown('device', name, DEVICES)}")
+    if name == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda", 0)
+    if name == "cuda":
+        raise DeviceError(
+            "device.name: 'cuda' is asked for, but torch sees no GPU on this machine; set it to auto or cpu"
+        )
+    return torch.device("cpu")
+
+
+def resolve_dtype(name: str, device: "torch.device") -> "torch.dtype":
+    """Return the number format that a name stands for on a device.
+
+    Args:
+        name: `fp32`, `bf16`, or `auto`: bf16 where the device has instructions for it, else fp32.
+        device: Where it is computed.
+
+    Raises:
+        DeviceError: The name is unknown, or the GPU cannot compute in bf16.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.bfloat16 if _computes_bf16(device) else torch.float32
+    if name not in DTYPES:
+        raise DeviceError(unknown("dtype", name, ("auto", *DTYPES)))
+    if name == "bf16" and device.type == "cuda" and not _computes_bf16(device):
+        raise DeviceError(f"dtype: {torch.cuda.get_device_name(device)} cannot compute in bf16, should be auto or fp32")
+    dtype: torch.dtype = getattr(torch, DTYPES[name])
+    return dtype
+
+
+def dtype_name(dtype: "torch.dtype") -> str:
+    """Return our name of a number format, such as `bf16`."""
+    return next(name for name, torch_name in DTYPES.items() if str(dtype) == f"torch.{torch_name}")
+
+
+def prepare(device: DeviceSettings) -> None:
+    """Set torch's threads and have it compute the same bits every time; for the whole process, before any work.
+
+    Args:
+        device: The section `device` of the params.
+    """
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(device.threads)
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS repeats its bits only with a fixed workspace
+    import torch
+
+    torch.set_num_threads(device.threads)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    # Filling fresh memory guards against reading it unwritten; it costs time that would be measured as latency.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def device_name(device: "torch.device") -> str:
+    """Return the product name of the GPU or processor that a device is."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+
+
+def circumstances(
+    params: "Params", *sections: str, device: "torch.device | None" = None, **applicable: Any
+) -> dict[str, Any]:
+    """Return what a result was made with, in the one shape that every result carries.
+
+    Args:
+        params: The params of the run.
+        sections: The dotted keys of the params that shaped the result, such as `score`, `methods.practise`.
+        device: Where it was computed; None for a result that needs no torch.
+        applicable: Whatever else applies: `dtype`, `batch_size`, `image_size`, `seed`, …
+    """
+    made = {"version": practise.__version__, "params_sha256": params.section_sha256(*sections), **applicable}
+    if device is not None:
+        import torch
+
+        made |= {"torch": str(torch.__version__), "device": device.type, "device_name": device_name(device)}
+        made |= {"threads": torch.get_num_threads()}
+    return made
+
+
+def describe() -> dict[str, Any]:
+    """Return what this machine is: everything that a latency depends on and that does not change by the minute."""
+    import torch
+
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+    return {
+        "cpu": cpu_name(),
+        "physical_cores": psutil.cpu_count(logical=False) or psutil.cpu_count() or 1,
+        "logical_cores": psutil.cpu_count() or 1,
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "gpu": gpu,
+        "driver": _driver() if gpu else None,
+        "os": _operating_system(),
+        "python": platform.python_version(),
+        "torch": version_of("torch"),
+    }
+
+
+def check(path: str | Path) -> dict[str, Any]:
+    """Return the description in a hardware file, made sure to be of this machine.
+
+    Args:
+        path: What the stage `hardware` wrote.
+
+    Raises:
+        FileError: The file is missing, damaged or of another kind.
+        HardwareError: The file describes another machine, or this one with other software.
+    """
+    described, here = read_result(path, "hardware"), describe()
+    other = [key for key in here if described.get(key) != here[key]]
+    if other:
+        raise HardwareError(
+            f"{path}: describes {_summary(described, other)}, this machine is {_summary(here, other)}: "
+            f"run `practise hardware --out {path}` (or `dvc repro -f hardware`) to measure again"
+        )
+    return described
+
+
+def cpu_name() -> str:
+    """Return the product name of the processor."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.split(":", 1)[1].split())
+    except OSError:
+        pass
+    if sys.platform == "darwin":
+        return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
+    return platform.processor() or platform.machine()
+
+
+def _computes_bf16(device: "torch.device") -> bool:
+    """Whether the device has instructions for products of bf16 numbers."""
+    import torch
+
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def _summary(description: Mapping[str, Any], keys: list[str]) -> str:
+    return ", ".join(f"{key} {'none' if description.get(key) is None else description.get(key)}" for key in keys)
+
+
+def _driver() -> str | None:
+    versions = _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+    return versions.splitlines()[0].strip() if versions else None
+
+
+def _operating_system() -> str:
+    try:
+        name = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        name = f"{platform.system()} {platform.release()}"
+    return f"{name} {platform.machine()}"
+
+
+def _output(*command: str) -> str | None:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

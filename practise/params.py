@@ -1,0 +1,257 @@
+"""The schema of `params.yaml`: what every key means, which values are allowed, and how a file becomes typed objects.
+
+Every key that shapes a result stands in the file, so that both engines see it change; the only optional keys are
+those whose absence means "none". A new key is one annotated field here and one commented line in `params.yaml`.
+`practise.problems` turns what is wrong with a file into sentences.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, Strict, create_model
+
+# The names that may stand in a params file. A new criterion, source, … is one word here and one entry in the
+# registry of the module that carries it out.
+Source = Literal["elpv", "folder"]
+Library = Literal["timm", "torchvision"]
+Criterion = Literal["first_blocks", "recoverability"]
+Loss = Literal["mimic", "cross_entropy"]
+Preset = Literal["official", "default"]
+DeviceName = Literal["auto", "cpu", "cuda"]
+Dtype = Literal["auto", "fp32", "bf16"]
+
+Item = TypeVar("Item")
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
+"""A name that becomes part of paths and flags. No dots: DVC reads `networks.a.b` as a key inside a key."""
+Text = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+List = Annotated[tuple[Item, ...], Strict(False), Field(min_length=1, json_schema_extra={"uniqueItems": True})]
+
+
+class Section(BaseModel):
+    """A part of the params file: frozen, no unknown keys, no silent conversions, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class ProfileParams(Section):
+    """Which params file this is."""
+
+    name: Name = Field(description="The name of the folder under results/ that everything goes to.")
+    root: Text = Field(description="The way from this file's folder to the project's root; DVC runs there.")
+    file: Text = Field(description="The way from the project's root to this file.")
+
+
+class DeviceParams(Section):
+    """What computes."""
+
+    name: DeviceName = Field(title="device", description="auto takes the GPU where there is one.")
+    threads: Count = Field(description="Number of CPU threads that torch uses.")
+
+
+class GridParams(Section):
+    """What is run: every combination of these lists is a cell."""
+
+    networks: List[Name] = Field(description="Names of entries of the section networks.")
+    images: List[Name] = Field(description="Names of entries of the section images.")
+    num_images: List[Count] = Field(description="How many images are handed over.")
+    seeds: List[Seed] = Field(description="Seeds of the sample, the scores and the recovery.")
+    methods: List[Name] = Field(description="Names of entries of the section methods.")
+    targets: List[Share] = Field(description="Latency reductions to reach; 0.2 is 20 % less.")
+
+
+class NetworkParams(Section):
+    """A trained network."""
+
+    library: Library = Field(description="The library whose model builder is used.")
+    architecture: Text = Field(description="The library's name of the network.")
+    weights: Text = Field(
+        description="own: the library's own; package:NAME: those in an installed package; "
+        "else a path to a .safetensors file or a state dict (.pth, .pt, .th)."
+    )
+    image_size: Count | None = Field(description="Side of the square input in pixels; null: the network's own.")
+    head: Name | None = Field(
+        description="Images on whose training split a linear head is fitted; null: the network's classifier."
+    )
+
+
+class ImagesParams(Section):
+    """A source of images."""
+
+    source: Source = Field(description="elpv: the packaged set; folder: folders of one folder a class.")
+    train: Text | None = Field(None, description="folder: the directory of the training images.")
+    evaluation: Text | None = Field(None, description="folder: the directory of the evaluation images.")
+    class_list: Text | None = Field(
+        None,
+        description="folder: a text file with one class folder's name a line in index order; imagenet, "
+        "also when the key is absent: ImageNet-1k's.",
+    )
+
+
+class TeacherParams(Section):
+    """The fit of a linear head."""
+
+    l2: NotNegative = Field(description="Strength of the L2 penalty on the head's weights.")
+
+
+class LatencyParams(Section):
+    """How latency is measured."""
+
+    batch_size: Count = Field(description="Images in a forward pass.")
+    dtype: Dtype = Field(description="Number format of weights and images.")
+    rounds: Count = Field(description="Timed forward passes of each network, taken in turn.")
+    warmup: Annotated[int, Field(ge=0)] = Field(description="Passes of each network before timing starts.")
+    max_spread: Positive = Field(description="Relative spread above which a measurement is called unstable.")
+
+
+class ScoreParams(Section):
+    """The default preset of the recoverability score."""
+
+    steps: Count = Field(description="Optimisation steps for each block.")
+    lr: Positive = Field(description="Learning rate.")
+    batch_size: Count = Field(description="Images in a step.")
+    dtype: Dtype = Field(description="Number format; auto: bf16 where the device computes in it, else fp32.")
+
+
+class LearningRates(Section):
+    """A learning rate for each loss."""
+
+    mimic: Positive = Field(description="For mimicking the features before pooling.")
+    cross_entropy: Positive = Field(description="For cross-entropy with the labels.")
+
+
+class RecoverParams(Section):
+    """The default preset of the recovery."""
+
+    steps: Count = Field(description="Optimisation steps.")
+    batch_size: Count = Field(description="Images in a step.")
+    lr: LearningRates = Field(description="Peak learning rate, by loss.")
+    weight_decay: NotNegative = Field(description="Decoupled weight decay.")
+    dtype: Dtype = Field(description="Number format; auto: bf16 where the device computes in it, else fp32.")
+
+
+class SelectParams(Section):
+    """The choice of blocks."""
+
+    tolerance: NotNegative = Field(description="How far below the target a choice may stay; 0.01 is one point.")
+
+
+def _partly(model: type[Section], name: str) -> type[Section]:
+    """Return the model with every key optional, also inside its sections: what a method may override."""
+    fields: dict[str, Any] = {}
+    for key, field in model.model_fields.items():
+        kind: Any = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            kind = _partly(kind, f"{name}{kind.__name__}")
+        else:
+            kind = Annotated[kind, *field.metadata] if field.metadata else kind
+        fields[key] = (kind | None, Field(None, description=field.description))
+    return create_model(name, __base__=Section, __doc__=f"Keys of {model.__name__} to override.", **fields)
+
+
+ScoreOverrides = _partly(ScoreParams, "ScoreOverrides")
+RecoverOverrides = _partly(RecoverParams, "RecoverOverrides")
+
+
+class MethodParams(Section):
+    """A way to choose blocks and to recover."""
+
+    criterion: Criterion = Field(description="How blocks are ranked.")
+    loss: Loss = Field(description="What the recovery minimises.")
+    preset: Preset = Field(description="official: the authors' settings; default: the sections score and recover.")
+    score: ScoreOverrides | None = Field(None, description="Keys that replace the preset's in scoring.")  # type: ignore[valid-type]
+    recover: RecoverOverrides | None = Field(None, description="Keys that replace the preset's in recovery.")  # type: ignore[valid-type]
+
+    def overrides(self, stage: Literal["score", "recover"]) -> dict[str, Any]:
+        """Return the keys that this method replaces in a stage's preset, with their values; empty when none."""
+        section: Section | None = getattr(self, stage)
+        return {} if section is None else section.model_dump(exclude_none=True)
+
+
+class EvaluateParams(Section):
+    """How accuracy is measured."""
+
+    batch_size: Count = Field(description="Images in a forward pass.")
+
+
+class Params(Section):
+    """Everything that a params file says."""
+
+    profile: ProfileParams
+    device: DeviceParams
+    grid: GridParams
+    networks: dict[Name, NetworkParams] = Field(description="The networks that the grid may name.")
+    images: dict[Name, ImagesParams] = Field(description="The image sources that the grid may name.")
+    methods: dict[Name, MethodParams] = Field(description="The methods that the grid may name.")
+    teacher: TeacherParams
+    latency: LatencyParams
+    score: ScoreParams
+    select: SelectParams
+    recover: RecoverParams
+    evaluate: EvaluateParams
+
+    def section_sha256(self, *keys: str) -> str:
+        """Return a hash of parts of the params file, the same for the same values however they are written.
+
+        Args:
+            keys: Dotted keys such as `score` or `methods.practise`; their order does not matter.
+        """
+        sections = {}
+        for key in sorted(set(keys)):
+            value: Any = self.model_dump(mode="json")
+            for part in key.split("."):
+                value = value[part]
+            sections[key] = value
+        return hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()
+
+
+def parse_params(values: Any, source: str = "params.yaml") -> Params:
+    """Return the typed params of what a params file holds.
+
+    Args:
+        values: The nested mappings, lists and values.
+        source: What to call the file in messages.
+
+    Raises:
+        ParamsError: One line for each problem.
+    """
+    from practise.problems import check_values
+
+    return check_values(values, source)
+
+
+def load_params(path: str | Path) -> Params:
+    """Read and check a params file.
+
+    Raises:
+        ParamsError: The file is missing or not YAML, or one line for each problem that it has.
+    """
+    from practise.problems import read_yaml
+
+    return parse_params(read_yaml(Path(path)), str(path))
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of the params file, for editors and for Snakemake's `validate`.
+
+    It holds no defaults, so that validating a configuration never changes it.
+    """
+    schema = Params.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_without_defaults(schema)}
+
+
+def names_of(literal: Any) -> tuple[str, ...]:
+    """Return the names that a `Literal` allows, such as `names_of(Criterion)`."""
+    return get_args(literal)
+
+
+def _without_defaults(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _without_defaults(value) for key, value in node.items() if key != "default" or value is not None}
+    return [_without_defaults(item) for item in node] if isinstance(node, list) else node
