@@ -168,7 +168,12 @@ def _sweep(final: Path) -> None:
     prefix, suffix = f".{final.name}.", ".tmp"
     for entry in os.scandir(final.parent):
         pid = entry.name[len(prefix) : -len(suffix)]
-        if entry.name.startswith(prefix) and entry.name.endswith(suffix) and pid.isdigit() and not _alive(int(pid)):
+        if (
+            entry.name.startswith(prefix)
+            and entry.name.endswith(suffix)
+            and pid.isdigit()
+            and not _alive(int(pid))
+        ):
             with suppress(OSError):
                 os.unlink(entry.path)
 

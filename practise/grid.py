@@ -145,7 +145,5 @@ class Paths:
             inside = output.resolve().relative_to(self.results.resolve())
         except ValueError:
             return None
-        return self.results / "runs" / inside.with_name(f"{inside.stem if inside.suffix in SUFFIXES else inside.name}.volatile.json")
-
-
-SUFFIXES = (".json", ".safetensors", ".csv")
+        name = inside.name.removesuffix(".json").removesuffix(".safetensors")
+        return self.results / "runs" / inside.with_name(f"{name}.volatile.json")

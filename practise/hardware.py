@@ -9,7 +9,6 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -82,7 +81,9 @@ def resolve_dtype(name: str, device: "torch.device") -> "torch.dtype":
     if name not in DTYPES:
         raise DeviceError(unknown("dtype", name, ("auto", *DTYPES)))
     if name == "bf16" and device.type == "cuda" and not _computes_bf16(device):
-        raise DeviceError(f"dtype: {torch.cuda.get_device_name(device)} cannot compute in bf16, should be auto or fp32")
+        raise DeviceError(
+            f"dtype: {torch.cuda.get_device_name(device)} cannot compute in bf16, should be auto or fp32"
+        )
     dtype: torch.dtype = getattr(torch, DTYPES[name])
     return dtype
 
@@ -92,14 +93,26 @@ def dtype_name(dtype: "torch.dtype") -> str:
     return next(name for name, torch_name in DTYPES.items() if str(dtype) == f"torch.{torch_name}")
 
 
+def prepare_environment(device: DeviceSettings) -> None:
+    """Set what numerical libraries read when they are imported; call it before torch or numpy is.
+
+    An engine may set other numbers of threads for its jobs; sums, and so bits, would differ between engines.
+
+    Args:
+        device: The section `device` of the params.
+    """
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[variable] = str(device.threads)
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS repeats its bits only with a fixed workspace
+
+
 def prepare(device: DeviceSettings) -> None:
     """Set torch's threads and have it compute the same bits every time; for the whole process, before any work.
 
     Args:
         device: The section `device` of the params.
     """
-    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(device.threads)
-    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS repeats its bits only with a fixed workspace
+    prepare_environment(device)
     import torch
 
     torch.set_num_threads(device.threads)
@@ -150,7 +163,7 @@ def describe() -> dict[str, Any]:
         "driver": _driver() if gpu else None,
         "os": _operating_system(),
         "python": platform.python_version(),
-        "torch": version_of("torch"),
+        "torch": str(torch.__version__),
     }
 
 
@@ -198,7 +211,9 @@ def _computes_bf16(device: "torch.device") -> bool:
 
 
 def _summary(description: Mapping[str, Any], keys: list[str]) -> str:
-    return ", ".join(f"{key} {'none' if description.get(key) is None else description.get(key)}" for key in keys)
+    return ", ".join(
+        f"{key} {'none' if description.get(key) is None else description.get(key)}" for key in keys
+    )
 
 
 def _driver() -> str | None:

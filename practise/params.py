@@ -31,7 +31,9 @@ Seed = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
-List = Annotated[tuple[Item, ...], Strict(False), Field(min_length=1, json_schema_extra={"uniqueItems": True})]
+List = Annotated[
+    tuple[Item, ...], Strict(False), Field(min_length=1, json_schema_extra={"uniqueItems": True})
+]
 
 
 class Section(BaseModel):
@@ -75,7 +77,9 @@ class NetworkParams(Section):
         description="own: the library's own; package:NAME: those in an installed package; "
         "else a path to a .safetensors file or a state dict (.pth, .pt, .th)."
     )
-    image_size: Count | None = Field(description="Side of the square input in pixels; null: the network's own.")
+    image_size: Count | None = Field(
+        description="Side of the square input in pixels; null: the network's own."
+    )
     head: Name | None = Field(
         description="Images on whose training split a linear head is fitted; null: the network's classifier."
     )
@@ -139,7 +143,9 @@ class RecoverParams(Section):
 class SelectParams(Section):
     """The choice of blocks."""
 
-    tolerance: NotNegative = Field(description="How far below the target a choice may stay; 0.01 is one point.")
+    tolerance: NotNegative = Field(
+        description="How far below the target a choice may stay; 0.01 is one point."
+    )
 
 
 def _partly(model: type[Section], name: str) -> type[Section]:
@@ -164,7 +170,9 @@ class MethodParams(Section):
 
     criterion: Criterion = Field(description="How blocks are ranked.")
     loss: Loss = Field(description="What the recovery minimises.")
-    preset: Preset = Field(description="official: the authors' settings; default: the sections score and recover.")
+    preset: Preset = Field(
+        description="official: the authors' settings; default: the sections score and recover."
+    )
     score: ScoreOverrides | None = Field(None, description="Keys that replace the preset's in scoring.")  # type: ignore[valid-type]
     recover: RecoverOverrides | None = Field(None, description="Keys that replace the preset's in recovery.")  # type: ignore[valid-type]
 
@@ -253,5 +261,9 @@ def names_of(literal: Any) -> tuple[str, ...]:
 
 def _without_defaults(node: Any) -> Any:
     if isinstance(node, dict):
-        return {key: _without_defaults(value) for key, value in node.items() if key != "default" or value is not None}
+        return {
+            key: _without_defaults(value)
+            for key, value in node.items()
+            if key != "default" or isinstance(value, dict)
+        }
     return [_without_defaults(item) for item in node] if isinstance(node, list) else node

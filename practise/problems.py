@@ -58,7 +58,9 @@ def read_yaml(path: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
-        raise ParamsError(f"{path}: is not valid YAML at {where}: {error.problem or error.context}") from error
+        raise ParamsError(
+            f"{path}: is not valid YAML at {where}: {error.problem or error.context}"
+        ) from error
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
     if values is None:
@@ -75,7 +77,9 @@ def check_values(values: Any, source: str) -> Params:
         problems = [*_inside(error.errors(include_url=False)), *problems]
     if params is None or problems:
         ordered = sorted(dict.fromkeys(problems), key=lambda problem: _position(values, problem[0]))
-        lines = [": ".join(part for part in (source, _dotted(place), text) if part) for place, text in ordered]
+        lines = [
+            ": ".join(part for part in (source, _dotted(place), text) if part) for place, text in ordered
+        ]
         raise ParamsError("\n".join(lines))
     return params
 
@@ -142,7 +146,11 @@ def _describe(error: ErrorDetails) -> str:
 
 def _numeric_hint(kind: str, found: Any) -> str:
     """Help with `3e-4`, which YAML 1.1 reads as text because it has no dot."""
-    if kind != "float_type" or not isinstance(found, str) or not re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", found):
+    if (
+        kind != "float_type"
+        or not isinstance(found, str)
+        or not re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", found)
+    ):
         return ""
     mantissa, exponent = re.split("[eE]", found)
     dotted = mantissa if "." in mantissa else f"{mantissa}.0"
@@ -221,7 +229,9 @@ def _found(value: Any) -> str:
 
 def _dotted(location: Location) -> str:
     """Write a place as `grid.methods[1]`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(
+        "."
+    )
 
 
 def _position(values: Any, location: Location) -> tuple[int, ...]:
