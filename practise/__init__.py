@@ -1,3 +1,3 @@
-"""PRACTISE: make a trained network faster from a handful of images, by dropping the blocks that are easiest to recover."""
+"""PRACTISE: make a trained network faster from a handful of images, by dropping the right blocks."""
 
 __version__ = "0.1.0"

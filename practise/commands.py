@@ -17,15 +17,10 @@ SCHEMA_HEADER = "# Made by `practise schema` from practise/params.py; a test kee
 def check(params: Params) -> int:
     """Say whether the params file is right, what its grid runs and which data is missing."""
     grid, all_cells = params.grid, cells(params)
-    factors = [
-        f"{len(items)} {key.replace('num_images', 'numbers of images')}"
-        for key, items in grid
-        if len(items) != 1
-    ]
-    print(
-        f"profile {params.profile.name}: {_count(len(all_cells), 'cell')}"
-        + (f" = {' × '.join(factors)}" if factors else "")
-    )
+    lists = {key.replace("num_images", "numbers of images"): items for key, items in grid}
+    product = " × ".join(f"{len(items)} {what}" for what, items in lists.items() if len(items) > 1)
+    equals = f" = {product}" if product else ""
+    print(f"profile {params.profile.name}: {_count(len(all_cells), 'cell')}{equals}")
     print("runs: " + ", ".join(f"{stage} {count}" for stage, count in count_runs(params).items()))
     print(f"results: {Paths.of(params).results}/, tables in {Paths.of(params).tables}/")
     problems = list(missing_data(params))
@@ -82,8 +77,8 @@ def missing_data(params: Params) -> Iterator[str]:
         is_path = network.weights != "own" and not network.weights.startswith("package:")
         if is_path and not Path(network.weights).is_file():
             yield (
-                f"networks.{name}.weights: no such file '{network.weights}', should be own, package:NAME or the path "
-                "of a .safetensors file or a state dict"
+                f"networks.{name}.weights: no such file '{network.weights}', should be own, package:NAME or "
+                "the path of a .safetensors file or state dict"
             )
 
 

@@ -1,8 +1,8 @@
 """The one writer and the one reader of results.
 
-A file appears under its final name complete or not at all: everything is written to a temporary name in the same
-directory (`.<name>.<pid>.tmp`), flushed to the disk and renamed. What a killed run left behind is ignored by every
-reader and swept away by the next run that writes the same name.
+A file appears under its final name complete or not at all: everything is written to a temporary name in the
+same directory (`.<name>.<pid>.tmp`), flushed to the disk and renamed. What a killed run left behind is
+ignored by every reader and swept away by the next run that writes the same name.
 """
 
 import csv
@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,7 +27,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         path: The final name; its directory is made, and a file that is already there is replaced.
 
     Yields:
-        The temporary path to write to. It ends in `.tmp`: a writer that goes by the suffix must be told the format.
+        The temporary path to write to. It ends in `.tmp`: tell the format to writers that go by the suffix.
 
     Raises:
         FileError: The directory or file cannot be written, or the block wrote nothing.
@@ -61,7 +62,7 @@ def write_text(path: str | Path, content: str) -> None:
 
 
 def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV file with a header line atomically; floats as their shortest exact form, None as an empty cell."""
+    """Write a CSV file with a header line atomically; None as an empty cell, floats in full."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -165,15 +166,10 @@ def _flush(path: Path) -> None:
 
 def _sweep(final: Path) -> None:
     """Remove the temporaries of `final` whose writers are dead."""
-    prefix, suffix = f".{final.name}.", ".tmp"
+    pattern = re.compile(rf"\.{re.escape(final.name)}\.(\d+)\.tmp")
     for entry in os.scandir(final.parent):
-        pid = entry.name[len(prefix) : -len(suffix)]
-        if (
-            entry.name.startswith(prefix)
-            and entry.name.endswith(suffix)
-            and pid.isdigit()
-            and not _alive(int(pid))
-        ):
+        match = pattern.fullmatch(entry.name)
+        if match and not _alive(int(match[1])):
             with suppress(OSError):
                 os.unlink(entry.path)
 

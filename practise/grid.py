@@ -1,7 +1,7 @@
 """The grid of `params.yaml` and the path of every result, each in one place.
 
-A cell is one network, one image source, one number of images, one seed, one method and one latency target. Tables
-and figures go through the cells of the grid; they never look which files lie about.
+A cell is one network, one image source, one number of images, one seed, one method and one latency target.
+Tables and figures go through the cells of the grid; they never look which files lie about.
 """
 
 import itertools
@@ -138,8 +138,8 @@ class Paths:
             output: The run's first output.
 
         Returns:
-            `results/default/score/a/b.json` gives `results/default/runs/score/a/b.volatile.json`; an output that
-            lies elsewhere gives None.
+            `results/default/score/a/b.json` gives `results/default/runs/score/a/b.volatile.json`; an output
+            that lies elsewhere gives None.
         """
         try:
             inside = output.resolve().relative_to(self.results.resolve())

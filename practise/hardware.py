@@ -1,7 +1,8 @@
 """What this machine is, what computes on it, and in which number format.
 
-Latency belongs to a machine: `describe` says which one this is, `check` refuses measurements of another. Choices
-made here go by what the hardware can do, never by a clock, so that the same machine always chooses the same.
+Latency belongs to a machine: `describe` says which one this is, `check` refuses measurements of another.
+Choices made here go by what the hardware can do, never by a clock, so that the same machine always chooses
+the same.
 """
 
 import os
@@ -81,9 +82,7 @@ def resolve_dtype(name: str, device: "torch.device") -> "torch.dtype":
     if name not in DTYPES:
         raise DeviceError(unknown("dtype", name, ("auto", *DTYPES)))
     if name == "bf16" and device.type == "cuda" and not _computes_bf16(device):
-        raise DeviceError(
-            f"dtype: {torch.cuda.get_device_name(device)} cannot compute in bf16, should be auto or fp32"
-        )
+        raise DeviceError(f"dtype: {torch.cuda.get_device_name(device)} has no bf16, should be auto or fp32")
     dtype: torch.dtype = getattr(torch, DTYPES[name])
     return dtype
 
@@ -107,7 +106,7 @@ def prepare_environment(device: DeviceSettings) -> None:
 
 
 def prepare(device: DeviceSettings) -> None:
-    """Set torch's threads and have it compute the same bits every time; for the whole process, before any work.
+    """Set torch's threads and its deterministic algorithms, for the whole process, before any work.
 
     Args:
         device: The section `device` of the params.
@@ -118,7 +117,7 @@ def prepare(device: DeviceSettings) -> None:
     torch.set_num_threads(device.threads)
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
-    # Filling fresh memory guards against reading it unwritten; it costs time that would be measured as latency.
+    # Filling fresh memory guards against reading it unwritten; its time would be measured as latency.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
@@ -150,7 +149,7 @@ def circumstances(
 
 
 def describe() -> dict[str, Any]:
-    """Return what this machine is: everything that a latency depends on and that does not change by the minute."""
+    """Return what this machine is: all that a latency depends on and that stays the same for long."""
     import torch
 
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
@@ -211,9 +210,8 @@ def _computes_bf16(device: "torch.device") -> bool:
 
 
 def _summary(description: Mapping[str, Any], keys: list[str]) -> str:
-    return ", ".join(
-        f"{key} {'none' if description.get(key) is None else description.get(key)}" for key in keys
-    )
+    values = {key: "none" if description.get(key) is None else description[key] for key in keys}
+    return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
 def _driver() -> str | None:

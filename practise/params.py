@@ -1,8 +1,8 @@
-"""The schema of `params.yaml`: what every key means, which values are allowed, and how a file becomes typed objects.
+"""The schema of `params.yaml`: what every key means and which values are allowed.
 
-Every key that shapes a result stands in the file, so that both engines see it change; the only optional keys are
-those whose absence means "none". A new key is one annotated field here and one commented line in `params.yaml`.
-`practise.problems` turns what is wrong with a file into sentences.
+Every key that shapes a result stands in the file, so that both engines see it change; the only optional keys
+are those whose absence means "none". A new key is one annotated field here and one commented line in
+`params.yaml`. `practise.problems` turns what is wrong with a file into sentences.
 """
 
 import hashlib
@@ -177,7 +177,7 @@ class MethodParams(Section):
     recover: RecoverOverrides | None = Field(None, description="Keys that replace the preset's in recovery.")  # type: ignore[valid-type]
 
     def overrides(self, stage: Literal["score", "recover"]) -> dict[str, Any]:
-        """Return the keys that this method replaces in a stage's preset, with their values; empty when none."""
+        """Return the keys, with their values, that this method replaces in a stage's preset."""
         section: Section | None = getattr(self, stage)
         return {} if section is None else section.model_dump(exclude_none=True)
 
@@ -261,9 +261,6 @@ def names_of(literal: Any) -> tuple[str, ...]:
 
 def _without_defaults(node: Any) -> Any:
     if isinstance(node, dict):
-        return {
-            key: _without_defaults(value)
-            for key, value in node.items()
-            if key != "default" or isinstance(value, dict)
-        }
+        kept = {key: value for key, value in node.items() if key != "default" or isinstance(value, dict)}
+        return {key: _without_defaults(value) for key, value in kept.items()}
     return [_without_defaults(item) for item in node] if isinstance(node, list) else node

@@ -1,6 +1,6 @@
 """What is wrong with a params file, all of it at once, one sentence a problem.
 
-`params.yaml: grid.methods[1]: unknown method 'practice' (known: bp_blocks, practise). Did you mean 'practise'?`
+`params.yaml: device.name: unknown device 'gpu' (known: auto, cpu, cuda). Did you mean 'cuda'?`
 """
 
 import math
@@ -58,18 +58,16 @@ def read_yaml(path: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
-        raise ParamsError(
-            f"{path}: is not valid YAML at {where}: {error.problem or error.context}"
-        ) from error
+        raise ParamsError(f"{path}: is not YAML at {where}: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
+        raise ParamsError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
     if values is None:
         raise ParamsError(f"{path}: is empty, should hold the sections {', '.join(Params.model_fields)}")
     return values
 
 
 def check_values(values: Any, source: str) -> Params:
-    """Return the typed params, or raise a `ParamsError` that names every problem, in the order of the file."""
+    """Return the typed params, or raise a `ParamsError` that names every problem."""
     params, problems = None, list(_across(values))
     try:
         params = Params.model_validate(values)
@@ -146,16 +144,11 @@ def _describe(error: ErrorDetails) -> str:
 
 def _numeric_hint(kind: str, found: Any) -> str:
     """Help with `3e-4`, which YAML 1.1 reads as text because it has no dot."""
-    if (
-        kind != "float_type"
-        or not isinstance(found, str)
-        or not re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", found)
-    ):
+    number = re.fullmatch(r"([-+]?\d+)(\.\d*)?[eE]([-+]?)(\d+)", found) if isinstance(found, str) else None
+    if kind != "float_type" or number is None:
         return ""
-    mantissa, exponent = re.split("[eE]", found)
-    dotted = mantissa if "." in mantissa else f"{mantissa}.0"
-    sign = exponent if exponent[0] in "+-" else f"+{exponent}"
-    return f"; write {dotted}e{sign}"
+    whole, fraction, sign, exponent = number.groups()
+    return f"; write {whole}{fraction or '.0'}e{sign or '+'}{exponent}"
 
 
 def _across(values: Any) -> Iterator[Problem]:
@@ -224,7 +217,8 @@ def _found(value: Any) -> str:
         return f"{value}" if math.isfinite(value) else f"not finite ({value})"
     if isinstance(value, str):
         return f"the text '{value}'"
-    return {dict: "a section", list: "a list"}.get(type(value), f"a {type(value).__name__}")
+    names: dict[type, str] = {dict: "a section", list: "a list"}
+    return names.get(type(value), f"a {type(value).__name__}")
 
 
 def _dotted(location: Location) -> str:
@@ -235,7 +229,7 @@ def _dotted(location: Location) -> str:
 
 
 def _position(values: Any, location: Location) -> tuple[int, ...]:
-    """Return where a place stands in the file, to tell problems in reading order; what is missing comes last."""
+    """Return where a place stands in the file, to tell problems in that order; what is missing comes last."""
     order = []
     for part in location:
         if isinstance(values, Mapping):

@@ -27,12 +27,11 @@ def track(iterable: Iterable[T], description: str, total: int | None = None) -> 
 
 
 def _track_plainly(iterable: Iterable[T], description: str, total: int | None) -> Iterator[T]:
-    """Print one line at every tenth of `total`, at most one a second; every half minute when the total is unknown."""
+    """Print one line at every tenth of `total`, at most one a second; every half minute without a total."""
     start = last = time.monotonic()
-    count = tenths = 0
-    for item in iterable:
+    tenths = 0
+    for count, item in enumerate(iterable, start=1):
         yield item
-        count += 1
         now = time.monotonic()
         if total:
             due = (count * 10 // total > tenths and now - last >= 1) or count == total

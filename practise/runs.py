@@ -1,6 +1,7 @@
 """What changes from run to run, kept out of the results: date, host, duration, commit.
 
-It lies under `results/<profile>/runs/`, which no engine tracks, so that the results themselves stay byte-stable.
+It lies under `results/<profile>/runs/`, which no engine tracks, so that the results themselves stay
+byte-stable.
 """
 
 import json
@@ -47,7 +48,7 @@ def _peak_memory_bytes() -> int:
 
 
 def _commit() -> str | None:
-    """Return the commit that is checked out here, with `+` when tracked files differ from it; None outside git."""
+    """Return the commit that is checked out here, with `+` when tracked files differ; None outside git."""
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],

@@ -13,6 +13,7 @@ def run(params: Params, *, out: Path) -> None:
     """Describe this machine.
 
     Args:
+        params: The params of the run.
         out: The description, JSON.
     """
     hardware.resolve_device(params.device.name)
