@@ -1,0 +1,203 @@
+"""What all figures share: the style, one colour and marker per method, panels, head and foot, saving.
+
+The same frame gives the same bytes: no dates, no random identifiers, no interactive backend.
+"""
+
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import matplotlib.style
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from practise.files import atomic
+from practise.render.names import count_of, loss_title, target_title
+from practise.render.tidy import groups
+
+STYLE = Path(__file__).with_name("style.mplstyle")
+INK, QUIET = "#222222", "#777777"
+
+FORMATS: Mapping[str, Mapping[str, Any]] = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
+"""The formats of every figure, each without the metadata that changes from day to day."""
+
+
+class MethodStyle(NamedTuple):
+    """How a method is drawn, alike in every figure."""
+
+    color: str
+    marker: str
+
+
+# Paul Tol's "vibrant" scheme; markers differ too, so that no figure depends on colour alone.
+METHOD_STYLES: Mapping[str, MethodStyle] = {
+    "practise": MethodStyle("#0077BB", "o"),
+    "bp_blocks": MethodStyle("#EE7733", "s"),
+    "mir": MethodStyle("#009988", "^"),
+    "cd": MethodStyle("#CC3311", "D"),
+    "fskd": MethodStyle("#EE3377", "v"),
+    "kd": MethodStyle("#33BBEE", "P"),
+}
+OTHER_STYLES = tuple(
+    map(
+        MethodStyle,
+        ("#AA3377", "#228833", "#BBAA00", "#666666", "#004488", "#882255"),
+        ("X", "<", ">", "h", "d", "p"),
+    )
+)
+
+
+def method_styles(frame: pd.DataFrame) -> dict[str, MethodStyle]:
+    """Return the style of each method in `frame`, in its order; unknown methods take spare ones in turn."""
+    methods = list(frame["method"].unique())
+    others = [method for method in methods if method not in METHOD_STYLES]
+    spare = {method: OTHER_STYLES[index % len(OTHER_STYLES)] for index, method in enumerate(others)}
+    return {method: METHOD_STYLES.get(method) or spare[method] for method in methods}
+
+
+@contextmanager
+def project_style() -> Iterator[None]:
+    """Draw in the project's style and in no other, whatever the user's own settings are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        matplotlib.style.use(STYLE)
+        yield
+
+
+class Panel(NamedTuple):
+    """One axes with the rows that belong in it.
+
+    Attributes:
+        ax: The axes.
+        setting: The values of the panel's keys.
+        rows: The rows of the frame that have these values.
+        width: The panel's width in inches.
+    """
+
+    ax: Axes
+    setting: tuple[Any, ...]
+    rows: pd.DataFrame
+    width: float
+
+
+def draw_panels(
+    frame: pd.DataFrame,
+    keys: Sequence[str],
+    title: str,
+    note: str,
+    *,
+    legend: Sequence[Artist] = (),
+    panel_height: float = 3.9,
+    always: Sequence[str] = (),
+) -> tuple[Figure, list[Panel]]:
+    """Return a figure with title, legend and note, and one empty panel for each setting of the frame.
+
+    Args:
+        frame: A tidy frame; one without rows gives a single panel that says so, and no panels to fill.
+        keys: The columns that make a panel, such as `tidy.SETTING`.
+        title: The figure's title.
+        note: What is below the panels: what was measured, and where.
+        legend: The handles of a legend above the panels.
+        panel_height: Height of a panel in inches.
+        always: Which of `keys` a panel's title names even when there is only one value.
+    """
+    settings = _settings(frame, keys)
+    columns = 1 if len(settings) <= 1 else 2
+    lines = max(1, -(-len(settings) // columns))
+    width = 7.0 if columns == 1 else 8.4
+    note = textwrap.fill(note, int(14.5 * width))  # as many characters as fit
+    legend_columns = 4 if columns == 1 else 5
+    head = 0.38 + 0.24 * -(-len(legend) // legend_columns)
+    foot = 0.12 + 0.17 * len(note.splitlines())
+    height = head + panel_height * lines + foot
+    layout = ConstrainedLayoutEngine(
+        w_pad=0.09, h_pad=0.07, rect=(0, foot / height, 1, 1 - (head + foot) / height)
+    )
+    figure = Figure(figsize=(width, height), layout=layout)
+    FigureCanvasAgg(figure)
+    edge = 0.09 / width
+    texts: list[Artist] = [
+        figure.text(edge, 1 - 0.1 / height, title, va="top", fontsize="large", fontweight="bold", color=INK),
+        figure.text(edge, 0.09 / height, note, va="bottom", fontsize=8.5, color=QUIET, linespacing=1.3),
+    ]
+    if legend:
+        anchor = (edge, 1 - 0.33 / height)
+        texts.append(
+            figure.legend(
+                handles=list(legend),
+                ncols=legend_columns,
+                loc="upper left",
+                bbox_to_anchor=anchor,
+                borderaxespad=0,
+            )
+        )
+    for text in texts:
+        text.set_in_layout(False)
+    axes = figure.subplots(lines, columns, squeeze=False).ravel().tolist()
+    for ax in axes[max(1, len(settings)) :]:
+        ax.set_axis_off()
+    if not settings:
+        say_nothing(axes[0], "nothing to draw: the grid holds no such cell")
+    named = [key for key in keys if key in always or frame[key].nunique() > 1]
+    titles = [setting_words(dict(zip(keys, setting, strict=True)), named) for setting, _ in settings]
+    too_long = any(len(" · ".join(words)) > 8.5 * width / columns for words in titles)
+    panels = []
+    for ax, (setting, rows), words in zip(axes, settings, titles, strict=False):
+        ax.set_title("\n".join([" · ".join(words[:-1]), words[-1]]) if too_long else " · ".join(words))
+        panels.append(Panel(ax, setting, rows, width / columns))
+    return figure, panels
+
+
+def _settings(frame: pd.DataFrame, keys: Sequence[str]) -> list[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """Return the settings with their rows; keys in turn, each key's values in the order of the frame."""
+    ranks = {key: {value: rank for rank, value in enumerate(frame[key].unique())} for key in keys}
+    return sorted(
+        groups(frame, keys) if len(frame) else (),
+        key=lambda item: [ranks[key][value] for key, value in zip(keys, item[0], strict=True)],
+    )
+
+
+def setting_words(setting: Mapping[str, Any], shown: Sequence[str]) -> list[str]:
+    """Return a setting in words, naming only the given columns."""
+    words: Mapping[str, Callable[[Any], str]] = {
+        "network": str,
+        "images": str,
+        "num_images": lambda value: count_of("image", value),
+        "target_reduction": lambda value: f"target {target_title(value)}",
+        "loss": loss_title,
+    }
+    return [words[key](value) for key, value in setting.items() if key in shown]
+
+
+def plain_log_axis(ax: Axes) -> None:
+    """Make the y axis logarithmic, labelled with plain numbers: 0.02, not 2 × 10⁻²."""
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 100 else (1.0,)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def say_nothing(ax: Axes, sentence: str) -> None:
+    """Turn an axes into a panel that says why it is empty."""
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, sentence, transform=ax.transAxes, ha="center", va="center", color=QUIET)
+
+
+def save(figure: Figure, folder: Path, name: str, formats: Sequence[str] = tuple(FORMATS)) -> None:
+    """Write the figure to `folder/name.<format>` in each format, atomically and byte for byte repeatable."""
+    for ending in formats:
+        with atomic(folder / f"{name}.{ending}") as temporary:
+            figure.savefig(temporary, format=ending, metadata=dict(FORMATS[ending]))

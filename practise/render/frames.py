@@ -1,0 +1,254 @@
+"""Tidy frames from the result files of exactly the grid's cells.
+
+The grid of `params.yaml` says which files belong to a table; nothing is searched for on the disk, so results
+of an earlier, larger grid never slip in. A missing file is one sentence: which, and how to make it.
+"""
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from practise.errors import FileError
+from practise.files import read_result
+from practise.grid import Cell, Paths, cells
+from practise.params import Params
+from practise.render.names import natural_order
+from practise.render.paper import paper_top1
+from practise.render.tidy import DEVICE_COLUMNS
+
+CELL_COLUMNS = ("network", "images", "num_images", "seed", "method", "target_reduction")
+FEWSHOT_COLUMNS = (
+    *CELL_COLUMNS,
+    *(
+        "preset",
+        "measured_reduction",
+        "dropped_blocks",
+        "top1",
+        "top1_original",
+        "top5",
+        "top5_original",
+        "gmacs",
+        "gmacs_original",
+    ),
+    *("params", "params_original", "median_ms", "median_ms_original", "unstable", "num_evaluation"),
+    *("paper_top1", "paper_source"),
+    *DEVICE_COLUMNS,
+)
+LATENCY_COLUMNS = (
+    *("network", "dropped_block", "position", "median_ms", "reduction", "spread", "unstable", "rounds"),
+    *DEVICE_COLUMNS,
+)
+BLOCKS_COLUMNS = (
+    *CELL_COLUMNS,
+    *("criterion", "preset", "per_latency", "block", "position", "score"),
+    *("latency_reduction", "pruning_score", "dropped"),
+    *DEVICE_COLUMNS,
+)
+RECOVERY_COLUMNS = (*CELL_COLUMNS, "loss", "step", "value", "lr")
+
+MAX_CURVE_POINTS = 200
+"""A longer recovery history is averaged over equal stretches of steps."""
+
+
+def fewshot_frame(params: Params) -> pd.DataFrame:
+    """Return one row per cell: accuracy, size and latency before and after, and the paper's accuracy.
+
+    Raises:
+        FileError: A result of the grid is missing or damaged.
+    """
+    results = Results(params)
+    rows = []
+    for cell in cells(params):
+        selected = results.read(results.paths.select(cell), "select")
+        student = results.read(results.paths.accuracy(cell), "accuracy")
+        original = results.read(results.paths.original(cell.network, cell.images), "accuracy")
+        latency = results.read(results.paths.student_latency(cell), "latency")
+        after, before = latency["student"], latency["original"]
+        row = {
+            **_columns(cell),
+            "preset": preset_title(params, cell.method),
+            "measured_reduction": after["reduction"],
+            "dropped_blocks": " ".join(selected["dropped_blocks"]),
+            "top1": student["top1"],
+            "top1_original": original["top1"],
+            "top5": student["top5"],
+            "top5_original": original["top5"],
+            "gmacs": student["gmacs"],
+            "gmacs_original": original["gmacs"],
+            "params": student["params"],
+            "params_original": original["params"],
+            "median_ms": after["median_ms"],
+            "median_ms_original": before["median_ms"],
+            "unstable": bool(after["unstable"] or before["unstable"]),
+            "num_evaluation": student["num_images"],
+            **{key: latency[key] for key in DEVICE_COLUMNS},
+        }
+        row["paper_top1"], row["paper_source"] = paper_top1(params, cell, row)
+        rows.append(row)
+    return pd.DataFrame(rows, columns=FEWSHOT_COLUMNS)
+
+
+def latency_frame(params: Params) -> pd.DataFrame:
+    """Return one row per network and per block dropped alone, the original first, blocks in network order.
+
+    Raises:
+        FileError: A result of the grid is missing or damaged.
+    """
+    results = Results(params)
+    rows = []
+    for network in params.grid.networks:
+        latency = results.read(results.paths.latency(network), "latency")
+        order = sorted(latency["blocks"], key=natural_order)  # JSON's sorted keys have `10` before `9`
+        measured = {"": {"reduction": 0.0, **latency["original"]}}
+        measured |= {name: latency["blocks"][name] for name in order}
+        rows += [
+            {
+                "network": network,
+                "dropped_block": name,
+                "position": position,
+                **{key: value[key] for key in ("median_ms", "reduction", "spread", "unstable")},
+                **{key: latency[key] for key in ("rounds", *DEVICE_COLUMNS)},
+            }
+            for position, (name, value) in enumerate(measured.items())
+        ]
+    return pd.DataFrame(rows, columns=LATENCY_COLUMNS)
+
+
+def blocks_frame(params: Params) -> pd.DataFrame:
+    """Return one row per cell and block: its score, what dropping it alone saves, and whether it was dropped.
+
+    `score` is the criterion's own number (recoverability: R(B), the mean squared feature error that is left),
+    `latency_reduction` is tau(B), and `pruning_score` is what the selection ranks by: score / tau(B), or the
+    score itself where the criterion takes no account of the latency.
+
+    Raises:
+        FileError: A result of the grid is missing or damaged, or the scores name a block without a latency.
+    """
+    results = Results(params)
+    rows = []
+    for cell in cells(params):
+        scores = results.read(results.paths.score(cell), "score")
+        latency = results.read(results.paths.latency(cell.network), "latency")
+        dropped = set(results.read(results.paths.select(cell), "select")["dropped_blocks"])
+        for position, block in enumerate(scores["blocks"], start=1):
+            name, score = block["name"], block["score"]
+            if name not in latency["blocks"]:
+                raise FileError(
+                    f"{results.paths.latency(cell.network)}: lacks block '{name}', which "
+                    f"{results.paths.score(cell)} scores; make both again with `{results.command}`"
+                )
+            tau = latency["blocks"][name]["reduction"]
+            ratio = score / tau if tau > 0 else None
+            rows.append(
+                {
+                    **_columns(cell),
+                    "criterion": scores["criterion"],
+                    "preset": scores["preset"],
+                    "per_latency": bool(scores["per_latency"]),
+                    "block": name,
+                    "position": position,
+                    "score": score,
+                    "latency_reduction": tau,
+                    "pruning_score": ratio if scores["per_latency"] else score,
+                    "dropped": name in dropped,
+                    **{key: latency[key] for key in DEVICE_COLUMNS},
+                }
+            )
+    return pd.DataFrame(rows, columns=BLOCKS_COLUMNS)
+
+
+def recovery_frame(params: Params) -> pd.DataFrame:
+    """Return the recovery loss against the step, a row per cell and step; nothing measured in time is in it.
+
+    Raises:
+        FileError: A result of the grid is missing or damaged.
+    """
+    results = Results(params)
+    rows: list[dict[str, Any]] = []
+    for cell in cells(params):
+        loss = results.read(results.paths.student_card(cell), "student")["loss"]
+        history = thin(results.history(results.paths.history(cell)), MAX_CURVE_POINTS)
+        rows += [{**_columns(cell), "loss": loss, **point} for point in history]
+    return pd.DataFrame(rows, columns=RECOVERY_COLUMNS)
+
+
+class Results:
+    """The result files of one params file, each read once.
+
+    Args:
+        params: The params; their profile names the directory of the results.
+    """
+
+    def __init__(self, params: Params) -> None:
+        self.paths = Paths.of(params)
+        folder = Path(params.profile.file).parent
+        self.command = "dvc repro" if folder == Path() else f"dvc repro {folder / 'dvc.yaml'}"
+        self._known: dict[Path, dict[str, Any]] = {}
+
+    def read(self, path: Path, kind: str) -> dict[str, Any]:
+        """Return the result of `kind` at `path`, which must exist."""
+        if path not in self._known:
+            self._known[path] = read_result(self._present(path), kind)
+        return self._known[path]
+
+    def history(self, path: Path) -> list[dict[str, float]]:
+        """Return the rows of a recovery history: step, loss (as `value`) and learning rate."""
+        with open(self._present(path), newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if not {"step", "loss", "lr"} <= set(reader.fieldnames or ()):
+                raise FileError(f"{path}: has the columns {reader.fieldnames}, should have step, loss and lr")
+            return [
+                {"step": int(row["step"]), "value": float(row["loss"]), "lr": float(row["lr"])}
+                for row in reader
+            ]
+
+    def _present(self, path: Path) -> Path:
+        if not path.is_file():
+            raise FileError(f"{path}: no such file, make it with `{self.command}`")
+        return path
+
+
+def preset_title(params: Params, method: str) -> str:
+    """Return the preset of a method with the settings that it replaces, such as `official (steps=100)`."""
+    chosen = params.methods[method]
+    score, recover = (dict(_flat(chosen.overrides(stage))) for stage in ("score", "recover"))
+    if score == recover:
+        texts = [f"{key}={value}" for key, value in score.items()]
+    else:
+        texts = [f"score {key}={value}" for key, value in score.items()]
+        texts += [f"recover {key}={value}" for key, value in recover.items()]
+    return f"{chosen.preset} ({', '.join(texts)})" if texts else chosen.preset
+
+
+def thin(history: list[dict[str, float]], most: int) -> list[dict[str, float]]:
+    """Return at most `most` points, each the mean of a stretch of steps and named by its last step.
+
+    >>> thin([{"step": 1, "value": 4.0, "lr": 1.0}, {"step": 2, "value": 2.0, "lr": 1.0}], 1)
+    [{'step': 2, 'value': 3.0, 'lr': 1.0}]
+    """
+    if len(history) <= most:
+        return history
+    bounds = [round(index * len(history) / most) for index in range(most + 1)]
+    stretches = [history[start:stop] for start, stop in zip(bounds, bounds[1:], strict=False)]
+    return [
+        {"step": stretch[-1]["step"]}
+        | {key: sum(point[key] for point in stretch) / len(stretch) for key in ("value", "lr")}
+        for stretch in stretches
+    ]
+
+
+def _columns(cell: Cell) -> dict[str, Any]:
+    values = (cell.network, cell.images, cell.num_images, cell.seed, cell.method, cell.target)
+    return dict(zip(CELL_COLUMNS, values, strict=True))
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Give the settings with dotted keys for those inside sections."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,170 @@
+"""How things are called and written: method titles, means, percentages, block lists, the hardware line."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from practise.render.formats import DASH
+
+METHOD_TITLES: Mapping[str, str] = {
+    "practise": "PRACTISE",
+    "bp_blocks": "BP (blocks)",
+    "kd": "KD",
+    "fskd": "FSKD",
+    "cd": "CD",
+    "mir": "MiR",
+}
+"""Titles of the methods that the paper names; any other method is called by its key in `params.yaml`."""
+
+LOSS_TITLES: Mapping[str, str] = {
+    "mimic": "feature mimicking",
+    "cross_entropy": "cross-entropy",
+    "distillation": "distillation",
+}
+
+LOSS_UNITS: Mapping[str, str] = {
+    "mimic": "mean squared feature error",
+    "cross_entropy": "cross-entropy (nats)",
+}
+"""What a loss is a number of, for axes."""
+
+
+def method_title(method: str) -> str:
+    """Return how `method` is called in tables and figures."""
+    return METHOD_TITLES.get(method, method)
+
+
+def loss_title(loss: str) -> str:
+    """Return how the recovery loss is called in figures."""
+    return LOSS_TITLES.get(loss, loss.replace("_", " "))
+
+
+def mean_and_std(values: Iterable[float], digits: int) -> str:
+    """Return "mean ± sample standard deviation", the mean alone for one value, a dash for none.
+
+    >>> mean_and_std([1.0, 3.0], 1), mean_and_std([2.0], 1), mean_and_std([], 1)
+    ('2.0 ± 1.4', '2.0', '—')
+    """
+    present = pd.Series(list(values), dtype=float).dropna()
+    if present.empty:
+        return DASH
+    mean = number(present.mean(), digits)
+    return mean if len(present) == 1 else f"{mean} ± {number(present.std(ddof=1), digits)}"
+
+
+def number(value: float, digits: int, *, signed: bool = False) -> str:
+    """Return `value` with fixed decimals and a true minus sign; a missing value is a dash, never 0.
+
+    >>> number(-1.25, 1), number(float("nan"), 1), number(2, 1, signed=True)
+    ('−1.2', '—', '+2.0')
+    """
+    if pd.isna(value):
+        return DASH
+    return f"{value:{'+' if signed else ''}.{digits}f}".replace("-", "−")
+
+
+def scientific(values: Iterable[float]) -> str:
+    """Return "mean ± std" of values that may span decades, with three significant digits of the mean.
+
+    >>> scientific([0.01234, 0.01236]), scientific([1.5e-6])
+    ('0.01235 ± 0.00001', '1.500e−06')
+    """
+    present = pd.Series(list(values), dtype=float).dropna()
+    if present.empty:
+        return DASH
+    mean, spread = present.mean(), present.std(ddof=1)
+    if mean != 0 and not 1e-4 <= abs(mean) < 1e4:
+        texts = [f"{mean:.3e}"] + ([f"{spread:.0e}"] if len(present) > 1 else [])
+    else:
+        digits = 4 if mean == 0 else max(0, 3 - _decade(mean))
+        texts = [f"{mean:.{digits}f}"] + ([f"{spread:.{digits}f}"] if len(present) > 1 else [])
+    return " ± ".join(text.replace("-", "−") for text in texts)
+
+
+def _decade(value: float) -> int:
+    return int(f"{abs(value):e}".split("e")[1])
+
+
+def target_title(target: float) -> str:
+    """Return a latency target, a share of the original's latency, in percent.
+
+    >>> target_title(0.16)
+    '16 %'
+    """
+    return f"{100 * target:.4g} %"
+
+
+def count_of(noun: str, count: int) -> str:
+    """Return the count with its noun.
+
+    >>> count_of("seed", 1), count_of("image", 50)
+    ('1 seed', '50 images')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def block_list(dropped: Sequence[str]) -> str:
+    """Return which blocks were dropped, and how often where the seeds disagree.
+
+    A prefix that all names share up to a dot is written once: `blocks.{1.1, 2.1 (2 of 3)}`.
+
+    Args:
+        dropped: One text per seed, block names separated by spaces, each in network order.
+
+    >>> block_list(["blocks.1.1 blocks.2.1", "blocks.1.1"])
+    'blocks.{1.1, 2.1 (1 of 2)}'
+    """
+    counts: dict[str, int] = {}
+    for text in dropped:
+        for name in text.split():
+            counts[name] = counts.get(name, 0) + 1
+    if not counts:
+        return DASH
+    shared = shared_prefix(list(counts))
+    always = len(dropped)
+    names = [
+        name.removeprefix(shared) + ("" if count == always else f" ({count} of {always})")
+        for name, count in sorted(counts.items(), key=lambda item: natural_order(item[0]))
+    ]
+    return f"{shared}{{{', '.join(names)}}}" if shared else ", ".join(names)
+
+
+def shared_prefix(names: Sequence[str]) -> str:
+    """Return what two or more block names all start with, up to and with the first dot; else an empty text.
+
+    >>> shared_prefix(["blocks.1.1", "blocks.2.1"]), shared_prefix(["layer1.1", "layer2.1"])
+    ('blocks.', '')
+    """
+    prefixes = {name.partition(".")[0] for name in names}
+    alike = len(names) > 1 and len(prefixes) == 1 and all("." in name for name in names)
+    return f"{prefixes.pop()}." if alike else ""
+
+
+def natural_order(name: str) -> list[tuple[int, int, str]]:
+    """Return a key that sorts block names as the network has them: `blocks.9` before `blocks.10`."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in name.split(".")]
+
+
+def hardware_line(frame: pd.DataFrame) -> str:
+    """Return where the times were measured: device, threads, number type, batch and image size.
+
+    Args:
+        frame: Any frame with the columns `tidy.DEVICE_COLUMNS`; several values of one column are all named.
+    """
+
+    def values(column: str) -> list[str]:
+        present = frame[column].dropna().unique()
+        return [f"{value:g}" if isinstance(value, float) else str(value) for value in present]
+
+    devices = values("device_name")
+    threads = values("threads")
+    parts = [" / ".join(devices) or DASH]
+    if "cpu" in values("device"):
+        parts.append("/".join(threads) + (" thread" if threads == ["1"] else " threads"))
+    sizes = [f"{size} × {size}" for size in values("image_size")]
+    parts += [
+        "/".join(values("dtype")),
+        f"batch {'/'.join(values('batch_size'))}",
+        f"{' / '.join(sizes)} pixels",
+    ]
+    return ", ".join(parts)

@@ -1,0 +1,50 @@
+"""The recovery table: the loss of each method's recovery at its start, half-way and at its end."""
+
+import pandas as pd
+
+from practise.render.formats import RenderedTable, arrange
+from practise.render.names import loss_title, method_title, scientific, target_title
+from practise.render.tidy import SETTING, groups
+
+COLUMNS = (
+    *("Network", "Images", "Handed over", "Target", "Method", "Loss", "Steps"),
+    *("First loss", "Half-way loss", "Last loss"),
+)
+
+
+def render_recovery(frame: pd.DataFrame) -> RenderedTable:
+    """Return the table: per setting and method the loss of the first, middle and last step, over the seeds.
+
+    Args:
+        frame: The frame of `frames.recovery_frame`.
+    """
+    rows = []
+    for setting, methods in groups(frame, SETTING):
+        rows += [_method((*setting, method), cells) for (method,), cells in groups(methods, ("method",))]
+    hidden = {title for title, column in zip(COLUMNS, SETTING, strict=False) if frame[column].nunique() == 1}
+    seeds = frame["seed"].nunique()
+    spread = f"Mean ± sample standard deviation over n = {seeds} seeds" if seeds > 1 else "n = 1 seed"
+    return arrange(
+        rows,
+        columns=[column for column in COLUMNS if column not in hidden],
+        text_columns=("Network", "Images", "Method", "Loss"),
+        title="Loss of the recovery",
+        caption=f"{spread}; losses of different kinds cannot be compared.",
+    )
+
+
+def _method(setting: tuple[str, str, int, float, str], cells: pd.DataFrame) -> dict[str, str]:
+    network, images, num_images, target, method = setting
+    runs = [run.sort_values("step")["value"] for _, run in groups(cells, ("seed",))]
+    return {
+        "Network": network,
+        "Images": images,
+        "Handed over": str(num_images),
+        "Target": target_title(target),
+        "Method": method_title(method),
+        "Loss": loss_title(cells["loss"].iloc[0]),
+        "Steps": str(cells["step"].max()),
+        "First loss": scientific(run.iloc[0] for run in runs),
+        "Half-way loss": scientific(run.iloc[len(run) // 2] for run in runs),
+        "Last loss": scientific(run.iloc[-1] for run in runs),
+    }

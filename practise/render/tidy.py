@@ -1,0 +1,58 @@
+"""Tidy frames on disk: one row per thing, one CSV file per frame, the same to the last digit when read back.
+
+A table's CSV file is all that the rendered tables and the figures know.
+"""
+
+from collections.abc import Iterator, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from practise.errors import FileError
+
+SETTING = ("network", "images", "num_images", "target_reduction")
+"""The columns that make a setting, in which methods are compared."""
+
+DEVICE_COLUMNS = ("device_name", "device", "threads", "dtype", "batch_size", "image_size")
+"""What a measured time depends on, in every latency result and in every frame that holds a time."""
+
+WORDS = (
+    *("network", "images", "method", "preset", "criterion", "loss", "block", "dropped_block"),
+    *("dropped_blocks", "paper_source", "device_name", "device", "dtype"),
+)
+"""The columns that hold words even where they look like numbers or are empty."""
+
+
+def frame_csv(frame: pd.DataFrame) -> str:
+    """Return the frame as CSV: shortest exact floats, a missing value as an empty cell."""
+    return str(frame.to_csv(index=False, lineterminator="\n"))
+
+
+def parse_frame(text: str) -> pd.DataFrame:
+    """Return the frame that `frame_csv` wrote; an empty cell is a missing number or, among words, no word."""
+    words = {column: str for column in WORDS}
+    frame = pd.read_csv(
+        StringIO(text), dtype=words, float_precision="round_trip", keep_default_na=False, na_values=[""]
+    )
+    return frame.fillna({column: "" for column in WORDS if column in frame})
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """Return the frame of a table's CSV file.
+
+    Raises:
+        FileError: The file is missing or holds no table.
+    """
+    if not path.is_file():
+        raise FileError(f"{path}: no such file, should be a table that `practise tables` writes")
+    try:
+        return parse_frame(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FileError(f"{path}: holds no table ({error})") from error
+
+
+def groups(frame: pd.DataFrame, keys: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """Give the rows that share the values of `keys`, in the order in which the frame first names them."""
+    yield from frame.groupby(list(keys), sort=False, dropna=False)
