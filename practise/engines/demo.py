@@ -1,0 +1,32 @@
+"""`practise demo`: run the whole pipeline by DVC, then say what came out and where to look."""
+
+import time
+from pathlib import Path
+
+from practise.engines.pipeline import Pipeline
+from practise.engines.repro import refresh_hardware, reproduce
+from practise.grid import Paths
+from practise.progress import describe_seconds
+
+
+def demo(*, params_file: Path = Path("params.yaml")) -> int:
+    """Run what is not up to date and show the main table.
+
+    Args:
+        params_file: The params file; a dvc.yaml lies beside it.
+
+    Raises:
+        EngineError: A stage failed, or another DVC is at work here.
+    """
+    pipeline = Pipeline(params_file)
+    paths = Paths.of(pipeline.params)
+    log_file = Path("logs", pipeline.params.profile.name, "demo.log")
+    start = time.monotonic()
+    refresh_hardware(pipeline, log_file)
+    num_run = reproduce(pipeline, log_file)
+    took = describe_seconds(time.monotonic() - start)
+    print(f"\n{num_run} of {len(pipeline.jobs)} jobs ran, {took}" if num_run else f"\nEverything is up to date ({took}).")
+    print(f"\n{(paths.tables / 'fewshot.md').read_text(encoding='utf-8')}")
+    print(f"The picture to open: {paths.figures / 'tradeoff.png'}")
+    print(f"All tables and figures: {paths.tables}/, {paths.figures}/")
+    return 0

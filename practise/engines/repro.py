@@ -1,0 +1,260 @@
+"""`dvc repro` with the progress of the whole pipeline and the time that is left.
+
+DVC says which stage starts, not how far the whole is. What the stages print goes to a log; when one fails, its
+sentence and the end of its output are shown.
+"""
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeElapsedColumn
+from rich.text import Text
+
+from practise.engines import EngineError
+from practise.engines.locks import mend_dvc
+from practise.engines.machine import is_from_elsewhere
+from practise.engines.pipeline import Pipeline
+from practise.grid import Paths
+from practise.progress import describe_seconds
+
+TYPICAL_SECONDS = {"images": 4, "teacher": 25, "original": 8, "latency": 20, "score": 12, "recover": 16, "evaluate": 10}
+"""What a job takes on two cores, for the first guess at the time left; the run's own times replace it."""
+
+STARTS = re.compile(r"Running stage '(?:[^']*:)?([^':]+)':")
+SKIPS = re.compile(r"Stage '(?:[^']*:)?([^':]+)' (?:didn't change|is cached)")
+TAIL_LINES = 20
+
+
+def reproduce(pipeline: Pipeline, log_file: Path, targets: Sequence[str] = (), options: Sequence[str] = ()) -> int:
+    """Run `dvc repro` and show how far the whole pipeline is.
+
+    Args:
+        pipeline: The pipeline.
+        log_file: Where everything that DVC and the stages print goes.
+        targets: Stages or jobs; none: the whole pipeline.
+        options: More options of `dvc repro`.
+
+    Returns:
+        How many jobs ran; the others had not changed.
+
+    Raises:
+        EngineError: Another DVC is at work here, or a job failed.
+    """
+    for sentence in mend_dvc(pipeline.file):
+        print(f"practise: {sentence}", file=sys.stderr)
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    watch = Watch(pipeline)
+    addresses = [f"{pipeline.file}:{target}" for target in targets] or [str(pipeline.file)]
+    with (
+        open(log_file, "w", encoding="utf-8") as log,
+        shown(watch) as show,
+        started("dvc", "repro", *options, *addresses) as process,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            log.write(line)
+            log.flush()
+            if watch.read(line):
+                show()
+        code = process.wait()
+    if code:
+        raise EngineError(watch.describe_failure(log_file))
+    return watch.num_run
+
+
+def refresh_hardware(pipeline: Pipeline, log_file: Path) -> bool:
+    """Describe this machine anew where the results come from another one, so that times are measured again.
+
+    Args:
+        pipeline: The pipeline.
+        log_file: Where the output goes.
+
+    Returns:
+        Whether that was so.
+    """
+    hardware_file = Paths.of(pipeline.params).hardware
+    if not is_from_elsewhere(hardware_file):
+        return False
+    print(f"practise: {hardware_file} describes another machine; what depends on it is made again", file=sys.stderr)
+    reproduce(pipeline, log_file, targets=["hardware"], options=["--force", "--single-item"])
+    return True
+
+
+class Watch:
+    """What DVC's output says about how far the pipeline is.
+
+    Args:
+        pipeline: The pipeline whose output will be read.
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.stage_of = {job.name: job.stage for job in pipeline.jobs}
+        self.left = Counter(self.stage_of.values())
+        self.total = len(self.stage_of)
+        self.job: str | None = None
+        self.num_run = 0
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self.sentences: list[str] = []
+        self._start = self._job_start = time.monotonic()
+        self._seconds: dict[str, list[float]] = defaultdict(list)
+
+    @property
+    def num_done(self) -> int:
+        """How many jobs are over."""
+        return self.total - self.left.total() - (self.job is not None)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._start
+
+    @property
+    def seconds_left(self) -> float:
+        """The guess at how many seconds the rest takes, if all of it runs."""
+        current = 0.0
+        if self.job is not None:
+            current = max(0.0, self._typical(self.stage_of[self.job]) - (time.monotonic() - self._job_start))
+        return current + sum(count * self._typical(stage) for stage, count in self.left.items())
+
+    def read(self, line: str) -> bool:
+        """Take in one line of output; whether another job has started."""
+        started, skipped = STARTS.match(line), SKIPS.match(line)
+        match = started or skipped
+        if match is None or match[1] not in self.stage_of:
+            if line.startswith("practise: "):
+                self.sentences.append(line.removeprefix("practise: ").strip())
+            if line.strip():
+                self.tail.append(line.rstrip())
+            return False
+        self._end_job()
+        stage = self.stage_of[match[1]]
+        self.left[stage] -= 1
+        if started:
+            self.job, self._job_start = match[1], time.monotonic()
+            self.num_run += 1
+            self.tail.clear()
+            self.sentences.clear()
+        return started is not None
+
+    def describe_failure(self, log_file: Path) -> str:
+        """Return what to tell when DVC ended with an error."""
+        where = f"the stage {self.job} failed" if self.job else "DVC failed"
+        told = self.sentences or [line for line in self.tail if not line.startswith(("> ", "Updating lock"))]
+        return "\n".join([f"{where}; the whole output is in {log_file}", *told])
+
+    def _end_job(self) -> None:
+        if self.job is not None:
+            self._seconds[self.stage_of[self.job]].append(time.monotonic() - self._job_start)
+            self.job = None
+
+    def _typical(self, stage: str) -> float:
+        """Return a job's usual time: as its likes took in this run, else as typical, scaled to this machine."""
+        if self._seconds[stage]:
+            return sum(self._seconds[stage]) / len(self._seconds[stage])
+        typical = sum(TYPICAL_SECONDS.get(name, 3) * len(times) for name, times in self._seconds.items())
+        taken = sum(sum(times) for times in self._seconds.values())
+        return TYPICAL_SECONDS.get(stage, 3) * (taken / typical if typical else 1.0)
+
+
+class Remaining(ProgressColumn):
+    """What runs now, and how long the whole takes yet."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self.watch = watch
+
+    def render(self, task: Task) -> Text:
+        """Return the text at the end of the line."""
+        left = f"about {describe_seconds(self.watch.seconds_left)} left" if self.watch.num_run else ""
+        return Text.assemble(f"{left:<22}", (self.watch.job or "", "bold"))
+
+
+@contextmanager
+def shown(watch: Watch) -> Iterator[Callable[[], None]]:
+    """Give a function to call when a job starts: it moves a bar on a terminal, and prints a line elsewhere."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), Remaining(watch))
+        with Progress(*columns, console=console, transient=True, refresh_per_second=2) as progress:
+            bar = progress.add_task("", total=watch.total)
+            yield lambda: progress.update(bar, completed=watch.num_done)
+    else:
+        width = len(str(watch.total))
+        yield lambda: print(
+            f"[{watch.num_done + 1:>{width}}/{watch.total}] {watch.job}: {describe_seconds(watch.elapsed)} so far, "
+            f"about {describe_seconds(watch.seconds_left)} left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def tool(name: str) -> str:
+    """Return the path of a tool that was installed together with this package, such as `dvc`."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise EngineError(f"{name}: is not installed in {sys.prefix}; run `make setup`, or `pip install -r requirements.txt`")
+    return found
+
+
+def environment() -> dict[str, str]:
+    """Return the environment in which tools find `practise`, also where none is activated."""
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@contextmanager
+def started(*command: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a tool and give the process, whose output is one pipe; on the way out nothing of it is left running."""
+    process = subprocess.Popen(
+        [tool(command[0]), *command[1:]],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment(),
+        preexec_fn=_end_with_parent,
+    )
+    try:
+        yield process
+    except KeyboardInterrupt:
+        _end(process, signal.SIGINT)
+        raise
+    finally:
+        _end(process, signal.SIGTERM)
+
+
+def _end(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """End a process and all that it started: by a signal first, by force after ten seconds."""
+    with suppress(psutil.NoSuchProcess):
+        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+        for member in family:
+            with suppress(psutil.NoSuchProcess):
+                member.send_signal(number)
+        for member in psutil.wait_procs(family, timeout=10)[1]:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+    process.wait()
+
+
+def _end_with_parent() -> None:
+    """Have Linux end this process when the one that started it is killed."""
+    if sys.platform == "linux":
+        PR_SET_PDEATHSIG = 1
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,134 @@
+"""`practise sync`: make DVC and Snakemake agree about the results, whichever ran last.
+
+Each engine remembers only what it ran itself. DVC compares contents with `dvc.lock`; Snakemake compares times,
+checksums and params with notes in `.snakemake/metadata`. Taking one engine's files for granted in the other would
+record stale files as fresh, so a job's results are taken over only where an engine vouches for them:
+
+1. A job that DVC finds changed is recorded by `dvc commit` if Snakemake ran it: it plans no update of the outputs, has
+   notes of each, and the outputs were not written since.
+2. Whatever else DVC finds changed is run by `dvc repro`, or comes from its cache.
+3. Then DVC vouches for every file, and `snakemake --touch` writes its notes to match.
+"""
+
+import base64
+import csv
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from practise.engines import EngineError
+from practise.engines.locks import mend_dvc
+from practise.engines.pipeline import Job, Pipeline
+from practise.engines.repro import environment, refresh_hardware, reproduce, tool
+
+NOTES = Path(".snakemake", "metadata")
+MAX_NAME = 255
+"""The longest file name of Linux file systems; Snakemake folds a longer one into folders."""
+
+
+def sync(*, params_file: Path = Path("params.yaml")) -> int:
+    """Make DVC and Snakemake agree about the results, whichever ran last.
+
+    Args:
+        params_file: The params file; a dvc.yaml lies beside it.
+
+    Raises:
+        EngineError: An engine failed, or another DVC is at work here.
+    """
+    pipeline = Pipeline(params_file)
+    snakemake = ("snakemake", "--configfile", str(params_file), "--replace-workflow-config")
+    for sentence in mend_dvc(pipeline.file):
+        say(sentence)
+
+    log_file = Path("logs", pipeline.params.profile.name, "sync.log")
+    refresh_hardware(pipeline, log_file)
+
+    say("1/4 asking DVC what changed")
+    changed = changed_jobs(pipeline)
+    say(f"2/4 asking Snakemake what it ran ({_count(changed)} changed for DVC)")
+    vouched = vouched_outputs(output_of(*snakemake, "--summary", "--", "all"))
+    ran = [job for job in changed if vouched.issuperset(job.outs)]
+    if num_stale := len(changed) - len(ran):
+        say(f"3/4 recording {_count(ran)} that ran outside DVC, running {num_stale}")
+    else:
+        say(f"3/4 recording {_count(ran)} that ran outside DVC")
+    if ran:
+        output_of("dvc", "commit", "--force", "--quiet", *targets_of(pipeline, ran, changed))
+    if num_stale:
+        reproduce(pipeline, log_file)
+    if changed and (left := changed_jobs(pipeline)):
+        raise EngineError(f"{pipeline.file}: {_count(left)} still differ ({left[0].name}, …); did a file change meanwhile?")
+    if num_stale or not vouched.issuperset(out for job in pipeline.jobs for out in job.outs):
+        say("4/4 writing Snakemake's notes")
+        output_of(*snakemake, "--touch", "--forceall", "--cores", "1", "--quiet", "all", "--", "all")
+    say(f"both engines agree: {_count(pipeline.jobs)} up to date")
+    return 0
+
+
+def changed_jobs(pipeline: Pipeline) -> list[Job]:
+    """Return the jobs whose command, inputs or outputs differ from what DVC recorded."""
+    status = json.loads(output_of("dvc", "status", "--json", str(pipeline.file)))
+    names = {address.rpartition(":")[2] for address in status}
+    return [job for job in pipeline.jobs if job.name in names]
+
+
+def vouched_outputs(summary: str, notes: Path = NOTES) -> set[str]:
+    """Return the outputs that Snakemake made itself and holds up to date.
+
+    Args:
+        summary: What `snakemake --summary` prints.
+        notes: The folder of its notes.
+    """
+    table = summary[summary.index("output_file\t") :].splitlines()
+    rows = csv.DictReader(table, delimiter="\t")
+    return {row["output_file"] for row in rows if row["plan"] == "no update" and is_as_noted(row["output_file"], notes)}
+
+
+def is_as_noted(output: str, notes: Path = NOTES) -> bool:
+    """Whether Snakemake noted the end of the job that wrote an output, and nothing wrote it since."""
+    encoded = base64.urlsafe_b64encode(output.encode()).decode()
+    parts = [encoded[start : start + MAX_NAME - 1] for start in range(0, len(encoded), MAX_NAME - 1)]
+    note = notes.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
+    try:
+        ended: Any = json.loads(note.read_text())["endtime"]
+        return abs(Path(output).stat().st_mtime - ended) < 1e-3
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def targets_of(pipeline: Pipeline, ran: list[Job], changed: list[Job]) -> list[str]:
+    """Return what to name to `dvc commit`, as few as possible, because each makes it write dvc.lock once.
+
+    The whole pipeline when all changed jobs ran, whole stages where all changed jobs of theirs ran, else single jobs.
+    """
+    if len(ran) == len(changed):
+        return [str(pipeline.file)]
+    by_stage: dict[str, list[str]] = defaultdict(list)
+    for job in ran:
+        by_stage[job.stage].append(job.name)
+    mixed = {job.stage for job in changed if job not in ran}
+    chosen = [name for stage, jobs in by_stage.items() for name in (jobs if stage in mixed else [stage])]
+    return [f"{pipeline.file}:{name}" for name in chosen]
+
+
+def output_of(*command: str) -> str:
+    """Run a tool and return what it prints; what it says goes into the error when it fails."""
+    done = subprocess.run(
+        [tool(command[0]), *command[1:]], env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise EngineError("\n".join([f"`{' '.join(command)}` failed with code {done.returncode}", *said[-12:]]))
+    return done.stdout
+
+
+def say(sentence: str) -> None:
+    """Tell how far the command is."""
+    print(f"sync: {sentence}", file=sys.stderr, flush=True)
+
+
+def _count(jobs: list[Job]) -> str:
+    return f"{len(jobs)} job" + ("" if len(jobs) == 1 else "s")

@@ -1,0 +1,82 @@
+"""What the Snakefile asks of Python: the params file checked, the lists from `dvc.yaml`, this machine, its GPU.
+
+A mistake in the params file is told as everywhere else, a sentence each and exit code 2, before any rule is read.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from practise.engines.locks import clear_stale_snakemake_locks
+from practise.engines.machine import has_gpu, machine
+from practise.engines.pipeline import Pipeline
+from practise.errors import PractiseError
+
+DEFAULT_PARAMS = "params.yaml"
+
+
+class Plan(Pipeline):
+    """The pipeline of one Snakemake run.
+
+    Args:
+        params_file: The params file.
+        is_main: Whether this is the process that a person started, not one job of it on a cluster.
+    """
+
+    def __init__(self, params_file: str | Path, is_main: bool = True) -> None:
+        super().__init__(params_file)
+        self.is_main = is_main
+
+    @classmethod
+    def of(cls, workflow: Any) -> "Plan":
+        """Return the plan for the one config file of a Snakemake run; leave with exit code 2 when it is wrong.
+
+        Args:
+            workflow: Snakemake's `workflow`, before its `configfile:` line.
+        """
+        files = [os.path.relpath(file) for file in workflow.configfiles] or [DEFAULT_PARAMS]
+        if len(files) > 1:
+            _leave(f"snakemake: {len(files)} config files are named ({', '.join(files)}), should be one params file")
+        try:
+            return cls(files[0], is_main=workflow.is_main_process)
+        except PractiseError as error:
+            _leave(str(error))
+
+    def check_config(self, config: Mapping[str, Any]) -> None:
+        """Leave with exit code 2 when Snakemake's config is not what the params file says.
+
+        The commands and DVC read the file, so that a value from `--config`, or a file merged over another one, would
+        reach the rules alone.
+        """
+        if config == self.values:
+            return
+        keys = [key for key in {**self.values, **config} if config.get(key) != self.values.get(key)]
+        _leave(
+            f"snakemake: the config differs from {self.params_file} in {', '.join(keys)}: edit the file in place of "
+            "--config, and name another whole file by --configfile FILE --replace-workflow-config"
+        )
+
+    def clear_stale_locks(self) -> None:
+        """Forget the lock of a Snakemake run that was killed."""
+        if self.is_main:
+            clear_stale_snakemake_locks()
+
+    @property
+    def machine(self) -> str:
+        """This machine as text: when it differs, the stage `hardware` runs again."""
+        return json.dumps({**machine(), "gpu": has_gpu()}, sort_keys=True)
+
+    @property
+    def gpus_per_job(self) -> int:
+        """How many GPUs a stage that computes takes: one, where it computes on a GPU."""
+        name = self.params.device.name
+        return int(name == "cuda" or (name == "auto" and has_gpu()))
+
+
+def _leave(sentences: str) -> NoReturn:
+    for sentence in sentences.splitlines():
+        print(f"practise: {sentence}", file=sys.stderr)
+    sys.exit(2)
