@@ -43,8 +43,9 @@ STAGES = {
 COMMANDS = {
     "check": "practise.commands:check",
     "schema": "practise.commands:schema",
-    "sync": "practise.engines:sync",
-    "demo": "practise.engines:demo",
+    "sync": "practise.engines.sync:sync",
+    "demo": "practise.engines.demo:demo",
+    "docs": "practise.render.docs:docs",
 }
 """The other commands: name -> module:function, built from their signatures like the stages."""
 

@@ -42,9 +42,11 @@ def atomic(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, final)
         _flush(final.parent)
     except OSError as error:
-        if error.filename not in (None, str(temporary), str(final), str(final.parent)):
+        if error.filename is not None and Path(error.filename) not in (temporary, final, *final.parents):
             raise
-        raise FileError(f"{final}: cannot be written: {error.strerror or error}") from error
+        is_blocked = isinstance(error, FileExistsError | NotADirectoryError)
+        reason = "a file is where its directory should be" if is_blocked else error.strerror or error
+        raise FileError(f"{final}: cannot be written: {reason}") from error
     finally:
         with suppress(OSError):
             temporary.unlink()

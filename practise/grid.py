@@ -141,9 +141,9 @@ class Paths:
             `results/default/score/a/b.json` gives `results/default/runs/score/a/b.volatile.json`; an output
             that lies elsewhere gives None.
         """
-        try:
-            inside = output.resolve().relative_to(self.results.resolve())
-        except ValueError:
+        root, output = self.results.resolve(), output.resolve()
+        if root not in output.parents:
             return None
+        inside = output.relative_to(root)
         name = inside.name.removesuffix(".json").removesuffix(".safetensors")
         return self.results / "runs" / inside.with_name(f"{name}.volatile.json")

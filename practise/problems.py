@@ -6,6 +6,7 @@
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -127,7 +128,10 @@ def _describe(error: ErrorDetails) -> str:
         known = list(_fields(_type_at(location[:-1])))
         return f"unknown key (known: {', '.join(known)}).{guess(location[-1], known)}".removesuffix(".")
     if kind == "literal_error":
-        return unknown(_title(location), found, get_args(_bare(_type_at(location))))
+        known = get_args(_bare(_type_at(location)))
+        if not isinstance(found, str):
+            return f"is {_found(found)}, should be one of {', '.join(known)}"
+        return unknown(_title(location), found, known)
     if kind in BOUNDS:
         key, words = BOUNDS[kind]
         return f"is {found}, should be {words} {context[key]:g}"
@@ -217,8 +221,8 @@ def _found(value: Any) -> str:
         return f"{value}" if math.isfinite(value) else f"not finite ({value})"
     if isinstance(value, str):
         return f"the text '{value}'"
-    names: dict[type, str] = {dict: "a section", list: "a list"}
-    return names.get(type(value), f"a {type(value).__name__}")
+    names: dict[type, str] = {dict: "a section", list: "a list", date: "a date"}
+    return names.get(type(value), f"of type {type(value).__name__}")
 
 
 def _dotted(location: Location) -> str:

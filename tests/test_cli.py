@@ -1,0 +1,287 @@
+"""The command line as a person meets it: every message word for word, every exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from practise import __version__, cli
+from practise.cli import main
+from practise.files import read_result
+from practise.flags import flags_of
+
+ROOT = Path(__file__).parents[1]
+KNOWN = "(known: --params-file, --network, --seed, --sample, --out, --mood)"
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty project with the committed params, one more stage, and the environment restored afterwards."""
+    environment = dict(os.environ)
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    (tmp_path / "sample.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(cli.STAGES, "toy", "toy_stage:run")
+    yield tmp_path
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+def set_params(**changes: object) -> None:
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    for dotted, value in changes.items():
+        section, key = dotted.split(".")
+        values[section][key] = value
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+
+
+def toy(**flags: object) -> list[str]:
+    """The command line of the toy stage, with some flags replaced or, by None, left out."""
+    given = {
+        "params-file": "params.yaml",
+        "network": "efficientnet_lite0",
+        "seed": 3,
+        "sample": "sample.json",
+        "out": "results/default/toy/s3.json",
+        **{name.replace("_", "-"): value for name, value in flags.items()},
+    }
+    return [
+        "toy",
+        *(word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))),
+    ]
+
+
+def test_a_stage_is_a_command_with_the_flags_of_its_function() -> None:
+    assert main(toy(seed=7)) == 0
+    assert read_result("results/default/toy/s3.json", "toy") == {"seed": 7, "network": "efficientnet_lite0"}
+
+
+def test_what_changes_from_run_to_run_is_noted_apart() -> None:
+    assert main(toy()) == 0
+    note = json.loads(Path("results/default/runs/toy/s3.volatile.json").read_text())
+    assert sorted(note) == ["command", "commit", "date", "host", "peak_memory_mib", "seconds"]
+    assert note["command"] == ["practise", *toy()]
+    first = Path("results/default/toy/s3.json").read_bytes()
+    assert main(toy()) == 0
+    assert Path("results/default/toy/s3.json").read_bytes() == first
+
+
+def test_an_output_outside_the_results_has_no_note() -> None:
+    assert main(toy(out="elsewhere.json")) == 0
+    assert sorted(os.listdir()) == ["elsewhere.json", "params.yaml", "sample.json"]
+
+
+def test_flags_may_be_joined_by_an_equals_sign_and_the_params_file_left_out() -> None:
+    words = ["toy", "--network=efficientnet_lite0", "--seed=-2", "--sample=sample.json", "--out=out.json"]
+    assert main(words) == 0
+    assert read_result("out.json", "toy")["seed"] == -2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["scor"],
+            "unknown command 'scor' (known: hardware, images, teacher, original, sample, latency, score, "
+            "select, recover, evaluate, tables, figures, toy, check, schema, sync, demo). Did you mean 'score'?",
+        ),
+        (
+            [*toy(), "--netwrk", "x"],
+            f"toy: unknown flag '--netwrk' {KNOWN}. Did you mean '--network'?",
+        ),
+        (
+            [*toy(), "extra"],
+            f"toy: unknown argument 'extra' {KNOWN}",
+        ),
+        (toy(seed=None, out=None), "toy: missing --seed, --out"),
+        (toy(seed="three"), "toy: --seed: is 'three', should be a whole number"),
+        ([*toy(), "--seed", "4"], "toy: --seed: is given twice"),
+        ([*toy(out=None), "--out"], "toy: --out: has no value, should be a path"),
+        ([*toy(out=None), "--out="], "toy: --out: has no value, should be a path"),
+        (
+            toy(network="efficientnet"),
+            "toy: --network: unknown network 'efficientnet' (known: efficientnet_lite0). "
+            "Did you mean 'efficientnet_lite0'?",
+        ),
+        (
+            toy(sample="missing.json"),
+            "toy: --sample: no such file or directory 'missing.json', should be made by its stage first; "
+            "`dvc repro` and `snakemake` run the stages in order",
+        ),
+        (
+            toy(params_file="parms.yaml"),
+            "parms.yaml: no such file, should be a params file such as params.yaml",
+        ),
+        (toy(mood="mistaken"), "images.elpv: first mistake\npractise: images.elpv: second mistake"),
+        (
+            toy(mood="hungry"),
+            "out of memory; set a smaller batch_size in the params file, or another device.name",
+        ),
+        (
+            toy(out="sample.json/out.json"),
+            "sample.json/out.json: cannot be written: a file is where its directory should be",
+        ),
+    ],
+)
+def test_a_mistake_is_a_sentence_and_exit_code_2(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert captured.err == f"practise: {message}\n"
+    assert captured.out == ""
+    assert not Path("results").exists()
+
+
+def test_every_mistake_on_the_command_line_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*toy(seed="x", out=None), "--oot", "y"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "practise: toy: --seed: is 'x', should be a whole number",
+        f"practise: toy: unknown flag '--oot' {KNOWN}. Did you mean '--out'?",
+        "practise: toy: missing --out",
+    ]
+
+
+def test_the_whole_params_file_is_checked_before_anything_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    set_params(**{"evaluate.batch_size": 0, "grid.methods": ["practice"]})
+    assert main(toy()) == 2
+    assert sorted(capsys.readouterr().err.splitlines()) == [
+        "practise: params.yaml: evaluate.batch_size: is 0, should be at least 1",
+        "practise: params.yaml: grid.methods[0]: unknown method 'practice' (known: bp_blocks, practise). "
+        "Did you mean 'practise'?",
+    ]
+    assert not Path("results").exists()
+
+
+def test_an_interruption_is_one_line_and_exit_code_130(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(toy(mood="interrupted")) == 130
+    assert capsys.readouterr().err == (
+        "practise: interrupted; no half-written file is left, run the same command again\n"
+    )
+
+
+def test_a_defect_shows_its_traceback_and_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(toy(mood="broken")) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("Traceback")
+    assert error.endswith("RuntimeError: a defect\n")
+
+
+def test_help_lists_the_stages_in_order_with_what_they_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "usage: practise COMMAND [--params-file params.yaml] --FLAG VALUE …"
+    assert [line.split()[0] for line in lines[3:15]] == list(cli.STAGES)[:12]
+    assert (
+        lines[3]
+        == "  hardware  Say what this machine is: latencies are measured again when it is another one."
+    )
+
+
+def test_help_of_a_stage_shows_its_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["toy", "--help"]) == 0
+    assert (
+        capsys.readouterr().out
+        == """\
+usage: practise toy [--params-file PARAMS_FILE] --network NETWORK --seed SEED --sample SAMPLE --out OUT \
+[--mood MOOD]
+
+Write the seed.
+
+  --params-file  The params file; params.yaml when not given.
+  --network      The network's name.
+  --seed         What to write; a second line of help.
+  --sample       An input.
+  --out          The output.
+  --mood         How it goes.
+"""
+    )
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"practise {__version__}\n"
+
+
+def test_a_switch_stands_alone_or_with_true_or_false() -> None:
+    from practise.flags import parse_flags
+
+    def command(*, fast: bool = False, note: str | None = None) -> None: ...
+
+    flags = flags_of(command)
+    assert parse_flags("c", flags, ["--fast"]) == {"fast": True}
+    assert parse_flags("c", flags, ["--fast", "--note", "x"]) == {"fast": True, "note": "x"}
+    assert parse_flags("c", flags, ["--fast", "false"]) == {"fast": False}
+    assert parse_flags("c", flags, ["--fast=true"]) == {"fast": True}
+
+
+def test_a_flag_of_an_unsuitable_type_is_a_defect() -> None:
+    def command(*, when: complex) -> None: ...
+
+    with pytest.raises(TypeError, match="a flag cannot be of type"):
+        flags_of(command)
+
+
+def test_check_tells_what_the_grid_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("practise.images")
+    set_params(**{"grid.seeds": [0, 1, 2], "grid.targets": [0.1, 0.2], "grid.methods": ["practise"]})
+    assert main(["check"]) == 0
+    assert (
+        capsys.readouterr().out
+        == """\
+profile default: 6 cells = 3 seeds × 2 targets
+runs: hardware 1, images 1, teacher 1, original 1, sample 3, latency 1, score 3, select 6, \
+recover 6, evaluate 6
+results: results/default/, tables in results/default/tables/
+data: everything is there
+"""
+    )
+
+
+def test_check_tells_which_data_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("practise.images")
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    values["networks"]["efficientnet_lite0"]["weights"] = "mine.pth"
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    assert main(["check"]) == 2
+    assert capsys.readouterr().err == (
+        "practise: networks.efficientnet_lite0.weights: no such file 'mine.pth', should be own, package:NAME "
+        "or the path of a .safetensors file or state dict\n"
+    )
+
+
+def test_schema_writes_the_schema() -> None:
+    assert main(["schema", "--out", "deep/schema.yaml"]) == 0
+    assert (
+        Path("deep/schema.yaml").read_bytes() == (ROOT / "workflow/schemas/params.schema.yaml").read_bytes()
+    )
+
+
+def test_the_command_works_as_a_process_and_looks_without_torch(project: Path) -> None:
+    code = "import sys; from practise.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    wrong = subprocess.run(
+        [sys.executable, "-m", "practise", "zebra"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("practise: unknown command 'zebra' (known: hardware, ")
+
+
+def test_the_hardware_stage_says_what_this_machine_is(monkeypatch: pytest.MonkeyPatch, project: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "practise", "hardware", "--params-file", project / "params.yaml"]
+        + ["--out", project / "results/default/hardware.json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    from practise.hardware import describe
+
+    assert read_result("results/default/hardware.json", "hardware") == describe()

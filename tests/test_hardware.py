@@ -1,0 +1,160 @@
+"""What this machine is, and what computes on it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+
+import practise
+from practise import hardware
+from practise.errors import DeviceError, FileError, HardwareError
+from practise.files import write_result
+from practise.params import load_params
+
+ROOT = Path(__file__).parents[1]
+CPU = torch.device("cpu")
+has_gpu = torch.cuda.is_available()
+
+
+def test_auto_takes_the_gpu_where_there_is_one() -> None:
+    assert hardware.resolve_device("auto").type == ("cuda" if has_gpu else "cpu")
+    assert hardware.resolve_device("cpu") == CPU
+
+
+@pytest.mark.skipif(has_gpu, reason="there is a GPU")
+def test_asking_for_a_gpu_that_is_not_there_is_one_sentence() -> None:
+    with pytest.raises(DeviceError) as error:
+        hardware.resolve_device("cuda")
+    assert str(error.value) == (
+        "device.name: 'cuda' is asked for, but torch sees no GPU on this machine; set it to auto or cpu"
+    )
+
+
+def test_an_unknown_device_is_guessed() -> None:
+    with pytest.raises(DeviceError) as error:
+        hardware.resolve_device("gpu")
+    assert str(error.value) == (
+        "device.name: unknown device 'gpu' (known: auto, cpu, cuda). Did you mean 'cuda'?"
+    )
+
+
+def test_named_formats_are_taken_as_they_are() -> None:
+    assert hardware.resolve_dtype("fp32", CPU) == torch.float32
+    assert hardware.resolve_dtype("bf16", CPU) == torch.bfloat16
+    assert hardware.dtype_name(torch.bfloat16) == "bf16"
+
+
+def test_an_unknown_format_is_guessed() -> None:
+    with pytest.raises(DeviceError) as error:
+        hardware.resolve_dtype("bfloat16", CPU)
+    assert str(error.value) == "unknown dtype 'bfloat16' (known: auto, fp32, bf16). Did you mean 'bf16'?"
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="needs /proc/cpuinfo")
+def test_auto_is_bf16_exactly_where_the_processor_has_instructions_for_it() -> None:
+    flags = set(Path("/proc/cpuinfo").read_text().split())
+    expected = torch.bfloat16 if flags & {"avx512_bf16", "amx_bf16"} else torch.float32
+    assert hardware.resolve_dtype("auto", CPU) == expected
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not has_gpu, reason="no GPU")
+def test_auto_is_bf16_on_a_gpu_that_computes_in_it() -> None:
+    device = hardware.resolve_device("cuda")
+    is_ampere_or_later = torch.cuda.get_device_capability(device) >= (8, 0)
+    assert hardware.resolve_dtype("auto", device) == (torch.bfloat16 if is_ampere_or_later else torch.float32)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not has_gpu, reason="no GPU")
+def test_a_gpu_is_described_with_its_driver() -> None:
+    described = hardware.describe()
+    assert described["gpu"] == torch.cuda.get_device_name(0)
+    assert described["driver"].split(".")[0].isdigit()
+
+
+def test_the_description_is_of_this_machine_and_stays_the_same() -> None:
+    described = hardware.describe()
+    assert described == hardware.describe()
+    assert described["logical_cores"] == psutil.cpu_count()
+    assert described["torch"] == torch.__version__
+    assert described["memory_gib"] == round(psutil.virtual_memory().total / 2**30)
+    assert described["gpu"] is None or has_gpu
+    assert json.loads(json.dumps(described)) == described
+
+
+def test_a_measurement_of_this_machine_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "hardware.json"
+    write_result(path, "hardware", hardware.describe(), {})
+    assert hardware.check(path) == hardware.describe()
+
+
+def test_a_measurement_of_another_machine_is_refused_with_what_differs(tmp_path: Path) -> None:
+    path = tmp_path / "hardware.json"
+    here = hardware.describe()
+    write_result(path, "hardware", {**here, "cpu": "Abacus 1", "gpu": "Slide Rule"}, {})
+    with pytest.raises(HardwareError) as error:
+        hardware.check(path)
+    assert str(error.value) == (
+        f"{path}: describes cpu Abacus 1, gpu Slide Rule, this machine is cpu {here['cpu']}, "
+        f"gpu {here['gpu'] or 'none'}: run `practise hardware --out {path}` "
+        "(or `dvc repro -f hardware`) to measure again"
+    )
+
+
+def test_a_missing_description_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="no such file"):
+        hardware.check(tmp_path / "hardware.json")
+
+
+def test_circumstances_have_one_shape() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert hardware.circumstances(params, "select", seed=3) == {
+        "version": practise.__version__,
+        "params_sha256": params.section_sha256("select"),
+        "seed": 3,
+    }
+    assert hardware.circumstances(params, "score", device=CPU, dtype="bf16") == {
+        "version": practise.__version__,
+        "params_sha256": params.section_sha256("score"),
+        "torch": torch.__version__,
+        "device": "cpu",
+        "device_name": hardware.cpu_name(),
+        "threads": torch.get_num_threads(),
+        "dtype": "bf16",
+    }
+
+
+PREPARED = """
+import json, os
+from types import SimpleNamespace
+from practise.hardware import prepare
+prepare(SimpleNamespace(name="cpu", threads=3))
+import torch
+print(json.dumps({
+    "threads": torch.get_num_threads(),
+    "deterministic": torch.are_deterministic_algorithms_enabled(),
+    "fills_memory": torch.utils.deterministic.fill_uninitialized_memory,
+    "variables": [os.environ[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")],
+}))
+"""
+
+
+def test_torch_is_prepared_whatever_the_engine_set() -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", PREPARED], capture_output=True, env=environment, cwd=ROOT, check=True
+    )
+    expected: dict[str, Any] = {
+        "threads": 3,
+        "deterministic": True,
+        "fills_memory": False,
+        "variables": ["3", "3"],
+    }
+    assert json.loads(done.stdout) == expected

@@ -1,0 +1,335 @@
+"""A params file is taken as a whole or refused with every problem in one sentence each."""
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from practise.commands import schema_text
+from practise.errors import ParamsError
+from practise.params import Criterion, json_schema, load_params, names_of, parse_params
+
+ROOT = Path(__file__).parents[1]
+VALUES: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def problems_of(values: Any) -> list[str]:
+    with pytest.raises(ParamsError) as error:
+        parse_params(values)
+    return str(error.value).splitlines()
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    """The committed params with some values replaced: `changed(**{"device.name": "gpu"})`; `...` removes."""
+    values = copy.deepcopy(VALUES)
+    for dotted, value in changes.items():
+        *parents, last = dotted.split(".")
+        section = values
+        for parent in parents:
+            section = section[parent]
+        if value is ...:
+            del section[last]
+        else:
+            section[last] = value
+    return values
+
+
+def places(section: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Every key of the committed params, dotted; not inside a method's overrides, all optional."""
+    for key, value in section.items():
+        yield prefix + key
+        if isinstance(value, dict) and not (prefix.startswith("methods.") and key in ("score", "recover")):
+            yield from places(value, f"{prefix}{key}.")
+
+
+ALL_PLACES = list(places(VALUES))
+NAMED = ("networks.", "images.", "methods.")  # what is below is named by the user
+FIXED = [place for place in ALL_PLACES if not place.startswith(NAMED)]
+
+
+def test_the_committed_file_is_right() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert params.grid.targets == tuple(VALUES["grid"]["targets"])
+    assert params.networks.keys() == VALUES["networks"].keys()
+
+
+@pytest.mark.parametrize("place", FIXED)
+def test_a_missing_key_is_named(place: str) -> None:
+    assert any(
+        line.startswith(f"params.yaml: {place}: is missing") for line in problems_of(changed(**{place: ...}))
+    )
+
+
+@pytest.mark.parametrize("place", ALL_PLACES)
+def test_a_value_of_the_wrong_kind_is_named(place: str) -> None:
+    lines = problems_of(changed(**{place: date(2021, 1, 1)}))
+    assert [line.startswith(f"params.yaml: {place}: is a date, should be ") for line in lines] == [True]
+
+
+@pytest.mark.parametrize("place", FIXED)
+def test_a_misspelt_key_is_guessed(place: str) -> None:
+    *parents, last = place.split(".")
+    misspelt = ".".join([*parents, last + "x"])
+    lines = problems_of(changed(**{place: ..., misspelt: VALUES}))
+    found = [line for line in lines if line.startswith(f"params.yaml: {misspelt}: unknown key (known: ")]
+    assert len(found) == 1
+    assert found[0].endswith(f"Did you mean '{last}'?")
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"grid.methods": ["bp_blocks", "practice"]},
+            "grid.methods[1]: unknown method 'practice' (known: bp_blocks, practise). "
+            "Did you mean 'practise'?",
+        ),
+        (
+            {"grid.networks": ["efficientnet_lite1"]},
+            "grid.networks[0]: unknown network 'efficientnet_lite1' (known: efficientnet_lite0). "
+            "Did you mean 'efficientnet_lite0'?",
+        ),
+        ({"grid.images": ["zebras"]}, "grid.images[0]: unknown images 'zebras' (known: elpv)"),
+        (
+            {"networks.efficientnet_lite0.head": "elpw"},
+            "networks.efficientnet_lite0.head: unknown images 'elpw' (known: elpv). Did you mean 'elpv'?",
+        ),
+        ({"grid.seeds": [0, 1, 0]}, "grid.seeds[2]: 0 is already there at grid.seeds[0]"),
+        ({"grid.targets": [0.2, 0.20]}, "grid.targets[1]: 0.2 is already there at grid.targets[0]"),
+        ({"grid.seeds": []}, "grid.seeds: is an empty list, should hold at least one"),
+        ({"grid.seeds": 1}, "grid.seeds: is 1, should be a list"),
+        ({"grid.seeds": [-1]}, "grid.seeds[0]: is -1, should be at least 0"),
+        ({"grid.seeds": [True]}, "grid.seeds[0]: is true, should be a whole number"),
+        ({"grid.seeds": [1.0]}, "grid.seeds[0]: is 1.0, should be a whole number"),
+        ({"grid.num_images": [0]}, "grid.num_images[0]: is 0, should be at least 1"),
+        ({"grid.targets": [0]}, "grid.targets[0]: is 0, should be greater than 0"),
+        ({"grid.targets": [22]}, "grid.targets[0]: is 22, should be less than 1"),
+        ({"grid.targets": [True]}, "grid.targets[0]: is true, should be a number"),
+        ({"grid.targets": [float("nan")]}, "grid.targets[0]: is not finite (nan), should be a finite number"),
+        (
+            {"device.name": "gpu"},
+            "device.name: unknown device 'gpu' (known: auto, cpu, cuda). Did you mean 'cuda'?",
+        ),
+        (
+            {"methods.practise.criterion": "recover"},
+            "methods.practise.criterion: unknown criterion 'recover' (known: first_blocks, recoverability). "
+            "Did you mean 'recoverability'?",
+        ),
+        (
+            {"methods.practise.loss": "mse"},
+            "methods.practise.loss: unknown loss 'mse' (known: mimic, cross_entropy). Did you mean 'mimic'?",
+        ),
+        (
+            {"methods.practise.preset": "offical"},
+            "methods.practise.preset: unknown preset 'offical' (known: official, default). "
+            "Did you mean 'official'?",
+        ),
+        (
+            {"images.elpv.source": "elvp"},
+            "images.elpv.source: unknown source 'elvp' (known: elpv, folder). Did you mean 'elpv'?",
+        ),
+        ({"recover.steps": "60"}, "recover.steps: is the text '60', should be a whole number"),
+        ({"recover.steps": True}, "recover.steps: is true, should be a whole number"),
+        ({"recover.steps": None}, "recover.steps: is empty, should be a whole number"),
+        ({"teacher.l2": "3e-4"}, "teacher.l2: is the text '3e-4', should be a number; write 3.0e-4"),
+        ({"teacher.l2": "-1.5E7"}, "teacher.l2: is the text '-1.5E7', should be a number; write -1.5e+7"),
+        ({"teacher.l2": "much"}, "teacher.l2: is the text 'much', should be a number"),
+        ({"teacher.l2": -0.5}, "teacher.l2: is -0.5, should be at least 0"),
+        ({"evaluate": None}, "evaluate: is empty, should be a section of keys and values"),
+        (
+            {"profile.name": "a/b"},
+            "profile.name: 'a/b' should hold only letters, digits, '_' and '-', and not start with '-'",
+        ),
+        (
+            {"profile.root": ""},
+            "profile.root: is empty text, should be filled in (The way from this file's folder "
+            "to the project's root; DVC runs there)",
+        ),
+        (
+            {"networks.efficientnet_lite0.weights": "package:"},
+            "networks.efficientnet_lite0.weights: names no package, should be package:NAME",
+        ),
+        (
+            {"images.elpv.train": "/data"},
+            "images.elpv.train: does not belong to source elpv, should be left out",
+        ),
+        (
+            {"images.mine": {"source": "folder", "train": "/data/train"}},
+            "images.mine.evaluation: is missing; it should be the directory of the evaluation images",
+        ),
+    ],
+)
+def test_each_mistake_is_one_sentence(changes: dict[str, Any], line: str) -> None:
+    assert problems_of(changed(**changes)) == [f"params.yaml: {line}"]
+
+
+def test_a_name_that_is_a_number_must_be_quoted() -> None:
+    values = changed()
+    values["networks"][34] = values["networks"]["efficientnet_lite0"]
+    assert problems_of(values) == [
+        "params.yaml: networks[34]: the key is 34, should be text; put it in quotes"
+    ]
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2_1.0", "..", "a/b", "-x", "", "a b"])
+def test_a_name_must_suit_paths_and_flags(name: str) -> None:
+    values = changed()
+    values["networks"][name] = values["networks"]["efficientnet_lite0"]
+    rule = "the name should hold only letters, digits, '_' and '-', and not start with '-'"
+    assert problems_of(values) == [f"params.yaml: networks.{name}: {rule}"]
+
+
+def test_a_folder_says_both_directories_that_it_needs() -> None:
+    problem = "is missing; it should be the directory of the"
+    assert problems_of(changed(**{"images.mine": {"source": "folder"}})) == [
+        f"params.yaml: images.mine.train: {problem} training images",
+        f"params.yaml: images.mine.evaluation: {problem} evaluation images",
+    ]
+
+
+def test_a_folder_with_its_directories_is_right() -> None:
+    folder = {"source": "folder", "train": "/data/train", "evaluation": "/data/val", "class_list": "imagenet"}
+    assert parse_params(changed(**{"images.mine": folder})).images["mine"].train == "/data/train"
+
+
+def test_a_method_may_override_single_keys_of_a_preset() -> None:
+    overrides = {"steps": 3, "lr": {"mimic": 0.5}}
+    method = parse_params(changed(**{"methods.practise.recover": overrides})).methods["practise"]
+    assert method.overrides("recover") == overrides
+    assert method.overrides("score") == {}
+
+
+def test_overrides_are_checked_like_the_sections_they_override() -> None:
+    overrides = {"stepz": 3, "steps": 0, "lr": {"mimic": -1}}
+    stepz, steps, mimic = problems_of(changed(**{"methods.practise.recover": overrides}))
+    assert steps == "params.yaml: methods.practise.recover.steps: is 0, should be at least 1"
+    assert mimic == "params.yaml: methods.practise.recover.lr.mimic: is -1, should be greater than 0"
+    assert stepz.startswith("params.yaml: methods.practise.recover.stepz: unknown key (known: steps, ")
+    assert stepz.endswith("Did you mean 'steps'?")
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
+    lines = problems_of(
+        changed(
+            **{
+                "evaluate.batch_size": 0,
+                "grid.seedz": [1],
+                "grid.methods": ["practice"],
+                "device.threads": "two",
+                "teacher.l2": ...,
+            }
+        )
+    )
+    assert [line.split(": ")[1] for line in lines] == [
+        "device.threads",
+        "grid.methods[0]",
+        "grid.seedz",
+        "teacher.l2",
+        "evaluate.batch_size",
+    ]
+
+
+def test_what_is_no_section_is_refused() -> None:
+    assert problems_of([1]) == ["params.yaml: is a list, should be a section of keys and values"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, "no such file, should be a params file such as params.yaml"),
+        (
+            "",
+            "is empty, should hold the sections profile, device, grid, networks, images, methods, teacher, "
+            "latency, score, select, recover, evaluate",
+        ),
+        ("grid: [1", "is not YAML at line 1, column 9: expected ',' or ']', but got '<stream end>'"),
+        ("a: 1\na: 2\n", "is not YAML at line 2, column 1: the key 'a' is there twice"),
+        ("a:\n\t- 1\n", "is not YAML at line 2, column 1: found character '\\t' that cannot start any token"),
+        ("a: \x00", "is not YAML: unacceptable character #x0000: special characters are not allowed in "),
+        (b"\xff\xfe\xff", "is not text in UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_sentence(
+    tmp_path: Path, text: str | bytes | None, sentence: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ParamsError) as error:
+        load_params(path)
+    assert str(error.value).startswith(f"{path}: {sentence}")
+    assert "\n" not in str(error.value)
+
+
+def test_the_file_is_called_as_the_user_called_it(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(changed(**{"device.threads": 0})))
+    with pytest.raises(ParamsError) as error:
+        load_params(path)
+    assert str(error.value) == f"{path}: device.threads: is 0, should be at least 1"
+
+
+def test_params_are_frozen() -> None:
+    params = parse_params(VALUES)
+    with pytest.raises(ValidationError):
+        params.device.threads = 3  # type: ignore[misc]
+
+
+def test_a_hash_is_of_values_not_of_how_they_are_written() -> None:
+    values = changed()
+    reordered = {key: dict(reversed(values[key].items())) for key in reversed(values)}
+    first, second = parse_params(values), parse_params(reordered)
+    assert first.section_sha256("grid", "score") == second.section_sha256("score", "grid")
+
+
+def test_a_hash_changes_with_its_sections_alone() -> None:
+    first, second = parse_params(VALUES), parse_params(changed(**{"evaluate.batch_size": 7}))
+    assert first.section_sha256("grid", "score") == second.section_sha256("grid", "score")
+    assert first.section_sha256("evaluate") != second.section_sha256("evaluate")
+    assert first.section_sha256("score") != first.section_sha256("recover")
+    assert first.section_sha256("methods.practise") != first.section_sha256("methods.bp_blocks")
+
+
+def test_the_schema_takes_the_committed_file_and_refuses_what_we_refuse() -> None:
+    validator = jsonschema.Draft202012Validator(json_schema())
+    validator.check_schema(json_schema())
+    assert validator.is_valid(VALUES)
+    for changes in ({"grid.seed": [1]}, {"grid.seeds": [1, 1]}, {"device.name": "gpu"}, {"teacher": ...}):
+        assert not validator.is_valid(changed(**changes))
+
+
+def test_the_schema_holds_no_defaults_that_would_change_a_configuration() -> None:
+    assert '"default": null' not in json.dumps(json_schema())
+
+
+def test_the_committed_schema_is_made_from_the_code() -> None:
+    committed = (ROOT / "workflow/schemas/params.schema.yaml").read_text()
+    assert committed == schema_text(), "run `practise schema --out workflow/schemas/params.schema.yaml`"
+
+
+def test_names_are_listed_once() -> None:
+    assert names_of(Criterion)[:2] == ("first_blocks", "recoverability")
+
+
+def test_every_key_is_explained() -> None:
+    schema = json_schema()
+    for name, section in {"Params": schema, **schema["$defs"]}.items():
+        assert section["description"], name
+        for key, described in section["properties"].items():
+            assert "description" in described or "$ref" in described, f"{name}.{key}"
+
+
+def test_every_line_of_the_committed_file_says_what_it_is() -> None:
+    lines = (ROOT / "params.yaml").read_text().splitlines()
+    heading = re.compile(r"\s*[\w-]+:$")  # a section or entry, explained by what is in it
+    bare = [line for line in lines if line and "#" not in line and not heading.match(line)]
+    repeated = ("mimic:", "cross_entropy:", "criterion:", "loss:", "preset:")
+    assert [line for line in bare if not line.lstrip().startswith(repeated)] == []
