@@ -1,0 +1,28 @@
+# The recovered network's accuracy, size and speed; it takes the whole machine, because it measures time.
+rule evaluate:
+    input:
+        code=code("evaluate"),
+        teacher=rules.teacher.output.weights,
+        teacher_card=rules.teacher.output.card,
+        listing=rules.images.output,
+        student=rules.recover.output.student,
+        card=rules.recover.output.card,
+        hardware=rules.hardware.output,
+    output:
+        accuracy=f"{R}/evaluate/{CELL}/t{{target}}/accuracy.json",
+        latency=f"{R}/evaluate/{CELL}/t{{target}}/latency.json",
+    log:
+        f"{LOGS}/evaluate/{CELL}/t{{target}}.log",
+    conda:
+        ENVIRONMENT
+    threads: MACHINE
+    resources:
+        gpu=GPU,
+    params:
+        file=PARAMS_FILE,
+        section=section("evaluate"),
+    shell:
+        "practise evaluate --params-file {params.file} --network {wildcards.network} --images {wildcards.images}"
+        " --teacher {input.teacher} --listing {input.listing}"
+        " --student {input.student} --card {input.card} --hardware {input.hardware}"
+        " --out {output.accuracy} --latency {output.latency} > {log} 2>&1"

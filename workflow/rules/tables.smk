@@ -1,0 +1,45 @@
+# The grid's cells side by side.
+rule tables:
+    input:
+        code=code("tables"),
+        original=every(rules.original.output),
+        latency=every(rules.latency.output),
+        score=every(rules.score.output),
+        select=every(rules.select.output),
+        card=every(rules.recover.output.card),
+        history=every(rules.recover.output.history),
+        evaluate=every(rules.evaluate.output),
+    output:
+        metrics=f"{R}/tables/metrics.json",
+        latency_metrics=f"{R}/tables/latency_metrics.json",
+        csv=expand(f"{R}/tables/{{table}}.csv", table=TABLES),
+        text=expand(f"{R}/tables/{{table}}.{{ending}}", table=TABLES, ending=["md", "tex"]),
+        recovery=f"{R}/tables/recovery.html",
+        fewshot=report(
+            f"{R}/tables/fewshot.html",
+            caption="../report/fewshot.rst",
+            category="Tables",
+            labels={"table": "few-shot accuracy"},
+        ),
+        latency=report(
+            f"{R}/tables/latency.html",
+            caption="../report/latency.rst",
+            category="Tables",
+            labels={"table": "latency"},
+        ),
+        blocks=report(
+            f"{R}/tables/blocks.html",
+            caption="../report/blocks.rst",
+            category="Tables",
+            labels={"table": "blocks"},
+        ),
+    log:
+        f"{LOGS}/tables.log",
+    conda:
+        ENVIRONMENT
+    params:
+        file=PARAMS_FILE,
+        section=section("tables"),
+        folder=lambda wildcards, output: os.path.dirname(output.metrics),
+    shell:
+        "practise tables --params-file {params.file} --out {params.folder} > {log} 2>&1"
