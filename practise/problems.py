@@ -128,10 +128,10 @@ def _describe(error: ErrorDetails) -> str:
         known = list(_fields(_type_at(location[:-1])))
         return f"unknown key (known: {', '.join(known)}).{guess(location[-1], known)}".removesuffix(".")
     if kind == "literal_error":
-        known = get_args(_bare(_type_at(location)))
+        allowed = get_args(_bare(_type_at(location)))
         if not isinstance(found, str):
-            return f"is {_found(found)}, should be one of {', '.join(known)}"
-        return unknown(_title(location), found, known)
+            return f"is {_found(found)}, should be one of {', '.join(allowed)}"
+        return unknown(_title(location), found, allowed)
     if kind in BOUNDS:
         key, words = BOUNDS[kind]
         return f"is {found}, should be {words} {context[key]:g}"

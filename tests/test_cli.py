@@ -88,7 +88,8 @@ def test_flags_may_be_joined_by_an_equals_sign_and_the_params_file_left_out() ->
         (
             ["scor"],
             "unknown command 'scor' (known: hardware, images, teacher, original, sample, latency, score, "
-            "select, recover, evaluate, tables, figures, toy, check, schema, sync, demo). Did you mean 'score'?",
+            f"select, recover, evaluate, tables, figures, toy, {', '.join(cli.COMMANDS)}). "
+            "Did you mean 'score'?",
         ),
         (
             [*toy(), "--netwrk", "x"],
