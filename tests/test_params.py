@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from practise.commands import schema_text
 from practise.errors import ParamsError
-from practise.params import Criterion, json_schema, load_params, names_of, parse_params
+from practise.params import Library, Source, json_schema, load_params, names_of, parse_params
 
 ROOT = Path(__file__).parents[1]
 VALUES: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -315,8 +315,13 @@ def test_the_committed_schema_is_made_from_the_code() -> None:
     assert committed == schema_text(), "run `practise schema --out workflow/schemas/params.schema.yaml`"
 
 
-def test_names_are_listed_once() -> None:
-    assert names_of(Criterion)[:2] == ("first_blocks", "recoverability")
+@pytest.mark.parametrize(
+    ("names", "registry"),
+    [(Source, "practise.images:SOURCES"), (Library, "practise.libraries:LIBRARIES")],
+)
+def test_every_name_that_is_allowed_is_carried_out(names: Any, registry: str) -> None:
+    module, variable = registry.split(":")
+    assert set(names_of(names)) == set(getattr(pytest.importorskip(module), variable))
 
 
 def test_every_key_is_explained() -> None:
