@@ -1,0 +1,60 @@
+"""Images: where they come from, which are handed over, and how a network gets to see them.
+
+A source lists its training and evaluation images (`elpv`, `folder`); `sampling` draws the few that are handed
+over; `manifest` writes down which they are; `reading` and `loading` open them. A new source is one file with
+an opener and one line in `SOURCES`. Nothing here imports torch until images are loaded.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from practise.errors import ImageError, unknown
+from practise.images.elpv import open_elpv
+from practise.images.folder import open_folder
+from practise.images.source import Item, Source
+from practise.params import ImagesParams
+
+if TYPE_CHECKING:
+    from practise.images.loading import load_images, load_training_images, stream_batches
+
+Opener = Callable[[str, ImagesParams, str], Source]
+"""From the source's name, its settings and the place of these in the params file to the source."""
+
+SOURCES: dict[str, Opener] = {"elpv": open_elpv, "folder": open_folder}
+LOADERS = ("load_images", "load_training_images", "stream_batches")
+
+__all__ = [
+    "SOURCES",
+    "Item",
+    "Opener",
+    "Source",
+    "load_images",
+    "load_training_images",
+    "open_source",
+    "stream_batches",
+]
+
+
+def open_source(name: str, spec: ImagesParams, file: str = "params.yaml") -> Source:
+    """Return the image source that an entry of the section `images` describes.
+
+    Args:
+        name: The entry's name, such as `elpv`.
+        spec: The entry.
+        file: What to call the params file in messages.
+
+    Raises:
+        ImageError: A folder, class list or package is missing or is not what it should be.
+    """
+    if spec.source not in SOURCES:
+        raise ImageError(f"{file}: images.{name}.source: {unknown('source', spec.source, SOURCES)}")
+    return SOURCES[spec.source](name, spec, f"{file}: images.{name}")
+
+
+def __getattr__(name: str) -> Any:
+    """Import the loaders, and torch with them, when they are asked for."""
+    if name in LOADERS:
+        from practise.images import loading
+
+        return getattr(loading, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,112 @@
+"""Images as a network sees them: small sets whole, large ones batch by batch while threads read ahead."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int64
+from PIL import Image
+from torch import Tensor
+
+from practise.errors import ImageError, unknown
+from practise.images import open_source
+from practise.images.manifest import read_listing, read_sample
+from practise.images.reading import map_in_order, read_image
+from practise.images.source import Item
+from practise.params import Params
+from practise.preprocessing import Preprocessing, resize_shorter_side, to_tensor
+from practise.progress import track
+
+Batch = tuple[Float[Tensor, "n 3 h w"], Int64[Tensor, " n"]]
+"""Normalised images and the indices of their classes."""
+
+
+def load_images(root: Path, items: list[Item], preprocessing: Preprocessing) -> Float[Tensor, "n 3 h w"]:
+    """Return the evaluation view of images, normalised, all in memory.
+
+    Args:
+        root: What the items' paths are relative to.
+        items: The images; those with hashes are checked against them.
+        preprocessing: The network's.
+
+    Raises:
+        ImageError: An image is missing, damaged or has changed.
+    """
+    views = list(map_in_order(lambda item: preprocessing.view(read_image(root, item)), items))
+    return preprocessing.normalise(to_tensor(views))
+
+
+def stream_batches(
+    root: Path, items: list[Item], preprocessing: Preprocessing, batch_size: int, description: str = ""
+) -> Iterator[Batch]:
+    """Give the evaluation view of images in batches, in order, with little in memory at any time.
+
+    Args:
+        root: What the items' paths are relative to.
+        items: The images; those with hashes are checked against them.
+        preprocessing: The network's.
+        batch_size: Images in a batch; the last one may have fewer.
+        description: What progress is told of; nothing is told when empty.
+
+    Raises:
+        ImageError: An image is missing, damaged or has changed.
+    """
+    views = map_in_order(lambda item: preprocessing.view(read_image(root, item)), items)
+    starts = range(0, len(items), batch_size)
+    for start in track(starts, description) if description else starts:
+        images = preprocessing.normalise(to_tensor(list(islice(views, batch_size))))
+        yield images, torch.tensor([item.label for item in items[start : start + batch_size]])
+
+
+def load_training_images(
+    params: Params, manifest: Path, preprocessing: Preprocessing
+) -> tuple[list[Image.Image], Int64[Tensor, " n"]]:
+    """Return the images that are handed over, in RGB and uncropped, for the caller to augment.
+
+    An image much larger than the network needs is reduced to twice the evaluation view's resized side, so
+    that 5000 photographs fit into memory.
+
+    Args:
+        params: The params; they say where the manifest's source lies.
+        manifest: What the stage `sample` wrote.
+        preprocessing: The network's.
+
+    Returns:
+        The images, and the indices of their classes.
+
+    Raises:
+        ImageError: An image is missing, damaged or has changed.
+        FileError: The manifest is missing, damaged or something else.
+    """
+    sample = read_sample(manifest)
+    root = _find_root(params, sample.source, manifest)
+    most = 2 * preprocessing.resize_size
+
+    def read(item: Item) -> Image.Image:
+        image = read_image(root, item)
+        return (
+            resize_shorter_side(image, most, preprocessing.interpolation) if min(image.size) > most else image
+        )
+
+    return list(map_in_order(read, sample.images)), torch.tensor([item.label for item in sample.images])
+
+
+def stream_evaluation(params: Params, listing: Path, preprocessing: Preprocessing) -> Iterator[Batch]:
+    """Give the evaluation images of a listing in batches of `params.evaluate.batch_size`, telling progress.
+
+    Args:
+        params: The params; they say where the listing's source lies.
+        listing: What the stage `images` wrote.
+        preprocessing: The network's.
+    """
+    listed = read_listing(listing)
+    root = _find_root(params, listed.source, listing)
+    size = params.evaluate.batch_size
+    return stream_batches(root, listed.evaluation, preprocessing, size, f"evaluate on {listed.source}")
+
+
+def _find_root(params: Params, source: str, manifest: Path) -> Path:
+    if source not in params.images:
+        raise ImageError(f"{manifest}: {unknown('images', source, params.images)}")
+    return open_source(source, params.images[source], params.profile.file).root

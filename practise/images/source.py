@@ -1,0 +1,54 @@
+"""What an image and a source of images are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+Split = Literal["train", "evaluation"]
+Flip = Literal["horizontal", "vertical"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One labelled image.
+
+    Attributes:
+        path: Where it lies, relative to the root of its source, with forward slashes.
+        label: The index of its class.
+        sha256: The hash of the file's bytes; empty where nobody has computed it yet.
+    """
+
+    path: str
+    label: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Labelled images in two splits; the splits are listed when they are first asked for.
+
+    Attributes:
+        name: Its name in the section `images` of the params file.
+        root: The directory that the paths of its items start from.
+        classes: The names of the classes, in index order.
+        flips: Mirrored views that a head is fitted on beside the image itself (see `practise.teacher`).
+        scan: Lists a split.
+    """
+
+    name: str
+    root: Path
+    classes: tuple[str, ...]
+    flips: tuple[Flip, ...]
+    scan: Callable[[Split], list[Item]]
+
+    @cached_property
+    def train(self) -> list[Item]:
+        """The images that may be handed over or trained on."""
+        return self.scan("train")
+
+    @cached_property
+    def evaluation(self) -> list[Item]:
+        """The images that accuracy is measured on, and nothing else."""
+        return self.scan("evaluation")
