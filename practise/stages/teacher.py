@@ -1,0 +1,74 @@
+"""Make the original network: fit a linear head over a frozen backbone, or take the network as it comes."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from practise.accuracy import evaluate_accuracy
+from practise.hardware import circumstances, resolve_device
+from practise.images import open_source
+from practise.images.loading import stream_batches
+from practise.images.manifest import check_disjoint
+from practise.images.reading import hash_images
+from practise.networks import Teacher, build_network, find_preprocessing, name_classes, save_teacher
+from practise.params import Params
+from practise.teacher import extract_features, fit_head, replace_classifier_
+
+OUTPUTS = ("weights", "card")
+BATCH_SIZE = 16
+"""On a CPU, small batches stay in its caches and take two thirds of the time of large ones."""
+
+
+def run(params: Params, *, network: str, weights: Path, card: Path) -> None:
+    """Make the original network.
+
+    Args:
+        network: Name of an entry of the section networks.
+        weights: The network's weights, safetensors.
+        card: What the network is, JSON.
+    """
+    spec, where = params.networks[network], f"{params.profile.file}: networks.{network}"
+    device = resolve_device(params.device.name)
+    described: dict[str, Any] = {
+        "network": network,
+        "library": spec.library,
+        "architecture": spec.architecture,
+        "weights": spec.weights,
+        "head": None,
+    }
+    teacher = Teacher(build_network(spec, where), find_preprocessing(spec, where), (), described)
+    sections = [f"networks.{network}", "device"]
+    if spec.head is None:
+        teacher = _as_it_comes(teacher)
+    else:
+        teacher = _with_head(params, teacher, spec.head, device)
+        sections += ["teacher", f"images.{spec.head}"]
+    made = circumstances(
+        params, *sections, device=device, dtype="fp32", image_size=teacher.preprocessing.image_size
+    )
+    save_teacher(teacher, weights, card, made)
+
+
+def _as_it_comes(teacher: Teacher) -> Teacher:
+    size = teacher.preprocessing.image_size
+    with torch.inference_mode():
+        num_classes = teacher.network(torch.zeros(1, 3, size, size)).shape[1]
+    return Teacher(teacher.network, teacher.preprocessing, name_classes(num_classes), teacher.card)
+
+
+def _with_head(params: Params, teacher: Teacher, images: str, device: torch.device) -> Teacher:
+    network, preprocessing = teacher.network, teacher.preprocessing
+    source = open_source(images, params.images[images], params.profile.file)
+    train = hash_images(source.root, source.train, decode=False)
+    evaluation = hash_images(source.root, source.evaluation, decode=False)
+    check_disjoint(train, evaluation, f"{params.profile.file}: images.{images}")
+    batches = stream_batches(source.root, train, preprocessing, BATCH_SIZE, f"features of {images}")
+    features, labels = extract_features(network, batches, device, source.flips)
+    replace_classifier_(network, fit_head(features, labels, len(source.classes), params.teacher.l2))
+    batches = stream_batches(source.root, evaluation, preprocessing, BATCH_SIZE, f"evaluate on {images}")
+    accuracy = evaluate_accuracy(network, batches, device)
+    head = {"images": images, "num_images": len(train), "flips": list(source.flips), "l2": params.teacher.l2}
+    card = {**teacher.card, "head": head, "evaluation": asdict(accuracy)}
+    return Teacher(network, preprocessing, source.classes, card)
