@@ -1,5 +1,8 @@
 """A made-up grid of result files for the tests of tables, figures and docs; the numbers mean nothing."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,15 @@ def make_params(**changes: Any) -> Params:
             place = place.setdefault(section, {})
         place[last] = value
     return parse_params(values)
+
+
+def run_python(code: str, **environment: str) -> None:
+    """Run code in a process of its own, in the current directory; an exit code other than 0 is an error."""
+    here = Path(__file__).parent
+    paths = os.pathsep.join([str(here.parent), str(here)])
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": paths} | environment
+    )
 
 
 def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:

@@ -5,10 +5,12 @@ writers here only lay those strings out, so the formats cannot disagree about a 
 """
 
 import html
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 DASH = "—"
+TEXT_WIDTH = 110
 
 _TEX_ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -112,7 +114,8 @@ def to_markdown(table: RenderedTable) -> str:
         for column, width in enumerate(widths)
     )
     body = [line(cells[0]), "|" + "|".join(rule) + "|", *(line(row) for row in cells[1:])]
-    parts = [f"**{table.title}**", table.caption, "\n".join(body), *table.notes]
+    words = (textwrap.fill(text, TEXT_WIDTH) for text in (table.caption, *table.notes))
+    parts = [f"**{table.title}**", next(words), "\n".join(body), *words]
     return "\n\n".join(parts) + "\n"
 
 

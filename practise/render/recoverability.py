@@ -155,7 +155,7 @@ def _label_blocks(ax: Axes, blocks: Sequence[str], width: float) -> None:
         ax.tick_params(axis="x", labelrotation=40)
         for label in ax.get_xticklabels():
             label.set(ha="right", rotation_mode="anchor")
-    ax.set_xlabel(f"block{f' ({prefix}…)' if prefix else ''}, in network order")
+    ax.set_xlabel(f"block{f' ({prefix}*)' if prefix else ''}, in network order")
 
 
 def _handle(method: str, style: MethodStyle) -> Line2D:

@@ -33,9 +33,7 @@ def frame_csv(frame: pd.DataFrame) -> str:
 def parse_frame(text: str) -> pd.DataFrame:
     """Return the frame that `frame_csv` wrote; an empty cell is a missing number or, among words, no word."""
     words = {column: str for column in WORDS}
-    frame = pd.read_csv(
-        StringIO(text), dtype=words, float_precision="round_trip", keep_default_na=False, na_values=[""]
-    )
+    frame = pd.read_csv(StringIO(text), dtype=words, keep_default_na=False, na_values=[""])
     return frame.fillna({column: "" for column in WORDS if column in frame})
 
 

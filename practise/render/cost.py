@@ -1,0 +1,111 @@
+"""What the runs of a grid cost: time, memory and disk, from the notes that the runs leave."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from practise.errors import FileError
+from practise.files import read_result, write_text
+from practise.grid import Paths, cells
+from practise.params import Params
+
+
+def write_cost(params: Params, out: Path) -> None:
+    """Write what the runs of a grid took, as plain numbers.
+
+    Args:
+        params: The params.
+        out: The JSON file: runs and seconds by stage, peak memory and size of the results in MiB, size of the
+            environment in GiB, and the machine.
+
+    Raises:
+        FileError: The note of a run is missing or damaged.
+    """
+    paths = Paths.of(params)
+    stages: dict[str, dict[str, float]] = {}
+    peak = 0
+    for stage, outputs in _first_outputs(params).items():
+        notes = [_note(paths, output) for output in outputs]
+        stages[stage] = {"runs": len(notes), "seconds": round(sum(note["seconds"] for note in notes), 1)}
+        peak = max(peak, *(note["peak_memory_mib"] for note in notes))
+    cost = {
+        "stages": stages,
+        "runs": sum(stage["runs"] for stage in stages.values()),
+        "seconds": round(sum(stage["seconds"] for stage in stages.values()), 1),
+        "peak_memory_mib": peak,
+        "results_mib": round(_size(paths.results) / 2**20),
+        "environment_gib": round(_size(Path(sys.prefix)) / 2**30, 1),
+        "machine": read_result(paths.hardware, "hardware"),
+    }
+    write_text(out, json.dumps(cost, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_cost(path: Path) -> dict[str, Any]:
+    """Return what `write_cost` wrote.
+
+    Raises:
+        FileError: The file is missing or damaged.
+    """
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise FileError(f"{path}: no such file, should be what `practise docs` writes") from error
+    except ValueError as error:
+        raise FileError(f"{path}: is damaged (not JSON), make it again with `practise docs`") from error
+
+
+def cost_sentence(cost: dict[str, Any]) -> str:
+    """Return what the pipeline takes in one sentence."""
+    machine = cost["machine"]
+    return (
+        f"The {cost['runs']} runs of the pipeline took {cost['seconds'] / 60:.1f} minutes one after another "
+        f"and at most {cost['peak_memory_mib'] / 1024:.1f} GiB of memory on "
+        f"{machine['logical_cores']} logical cores ({machine['cpu']}); "
+        f"the environment takes {cost['environment_gib']:.1f} GiB of disk, "
+        f"the results {cost['results_mib']} MiB."
+    )
+
+
+def _first_outputs(params: Params) -> dict[str, list[Path]]:
+    """Return the first output of every run of the grid, by stage, in the order of the pipeline."""
+    paths, grid = Paths.of(params), cells(params)
+    outputs: dict[str, list[Path]] = {
+        "hardware": [paths.hardware],
+        "images": [paths.images(cell.images) for cell in grid],
+        "teacher": [paths.teacher(cell.network) for cell in grid],
+        "original": [paths.original(cell.network, cell.images) for cell in grid],
+        "sample": [paths.sample(cell.images, cell.num_images, cell.seed) for cell in grid],
+        "latency": [paths.latency(cell.network) for cell in grid],
+        "score": [paths.score(cell) for cell in grid],
+        "select": [paths.select(cell) for cell in grid],
+        "recover": [paths.student(cell) for cell in grid],
+        "evaluate": [paths.accuracy(cell) for cell in grid],
+        "tables": [paths.tables],
+        "figures": [paths.figures],
+    }
+    return {stage: list(dict.fromkeys(made)) for stage, made in outputs.items()}
+
+
+def _note(paths: Paths, output: Path) -> dict[str, Any]:
+    path = paths.volatile(output)
+    try:
+        assert path is not None, "outputs of the grid lie in the results"
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise FileError(
+            f"{path}: no such file; it is written when {output} is made, not when it comes from a cache: "
+            "`dvc repro --force` makes everything again"
+        ) from error
+    except ValueError as error:
+        raise FileError(f"{path}: is damaged (not JSON)") from error
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes of all files below a folder, each file once however many names it has."""
+    sizes = {}
+    for path in folder.rglob("*"):
+        status = path.lstat()
+        if not path.is_dir():
+            sizes[status.st_dev, status.st_ino] = status.st_size
+    return sum(sizes.values())

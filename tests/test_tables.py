@@ -1,0 +1,359 @@
+"""Tables: the numbers of exactly the grid's cells, alike in every format, and none that nobody measured."""
+
+import html
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from render_results import BLOCKS, make_params, run_python, write_results
+
+from practise.errors import FileError
+from practise.files import write_result
+from practise.grid import Paths, cells
+from practise.params import Params
+from practise.render.formats import DASH, RenderedTable, to_html, to_markdown, to_tex
+from practise.render.frames import preset_title, thin
+from practise.render.names import block_list, mean_and_std, number, scientific
+from practise.render.tables import TABLES, write_tables
+from practise.render.tidy import frame_csv, parse_frame
+from practise.stages import tables as stage
+
+OUT = Path("tables")
+PAPER_NETWORK = {
+    "library": "torchvision",
+    "architecture": "resnet34",
+    "weights": "own",
+    "image_size": None,
+    "head": None,
+}
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def paper_params(**changes: object) -> Params:
+    settings = {"networks": ["resnet34"], "networks__resnet34": PAPER_NETWORK, "targets": [0.16]}
+    return make_params(**(settings | changes))
+
+
+def markdown_rows(text: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if not line.startswith("|-")
+    ]
+
+
+def row_of(rows: list[list[str]], method: str) -> dict[str, str]:
+    header, *body = rows
+    at = header.index("Method")
+    return dict(zip(header, next(row for row in body if row[at] == method), strict=True))
+
+
+def test_fewshot_has_one_row_for_each_cell_with_that_cells_numbers() -> None:
+    params = make_params(targets=[0.1, 0.2])
+    written = write_results(params)
+    write_tables(params, OUT)
+    frame = pd.read_csv(OUT / "fewshot.csv")
+    assert len(frame) == len(written) == 12
+    for row, cell in zip(frame.itertuples(), cells(params), strict=True):
+        assert (row.method, row.seed, row.target_reduction) == (cell.method, cell.seed, cell.target)
+        assert row.top1 == written[cell]["top1"]
+        assert row.median_ms == written[cell]["median_ms"]
+        assert row.measured_reduction == written[cell]["reduction"]
+        assert row.dropped_blocks.split() == written[cell]["dropped"]
+
+
+def test_fewshot_has_the_columns_that_others_rely_on() -> None:
+    params = make_params(seeds=[0])
+    write_results(params)
+    write_tables(params, OUT)
+    header = (OUT / "fewshot.csv").read_text().partition("\n")[0].split(",")
+    promised = (
+        "network images num_images seed method preset target_reduction measured_reduction dropped_blocks "
+        "top1 top1_original top5 gmacs gmacs_original params params_original median_ms median_ms_original "
+        "unstable"
+    )
+    assert set(promised.split()) <= set(header)
+
+
+def test_mean_and_std_over_the_seeds_equal_numpys() -> None:
+    params = make_params()
+    written = write_results(params)
+    write_tables(params, OUT)
+    rows = markdown_rows((OUT / "fewshot.md").read_text())
+    for method, title in {"bp_blocks": "BP (blocks)", "practise": "PRACTISE"}.items():
+        top1 = np.array([values["top1"] for cell, values in written.items() if cell.method == method])
+        saved = 100 * np.array(
+            [values["reduction"] for cell, values in written.items() if cell.method == method]
+        )
+        shown = row_of(rows, title)
+        assert shown["Top-1 %"] == f"{np.mean(top1):.1f} ± {np.std(top1, ddof=1):.1f}"
+        assert shown["Latency reduction %"] == f"{np.mean(saved):.1f} ± {np.std(saved, ddof=1):.1f}"
+
+
+def test_markdown_latex_and_html_hold_the_same_cells() -> None:
+    params = make_params()
+    write_results(params)
+    write_tables(params, OUT)
+    for name in TABLES:
+        rows = markdown_rows((OUT / f"{name}.md").read_text())
+        page = (OUT / f"{name}.html").read_text()
+        in_html = [
+            re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line) for line in re.findall(r"<tr>.*?</tr>", page)
+        ]
+        assert [[html.unescape(cell) for cell in row] for row in in_html] == rows
+        tex = (OUT / f"{name}.tex").read_text()
+        plain = tex.replace(r"$\pm$", "±").replace("---", DASH).replace(r"\_", "_").replace(r"\%", "%")
+        plain = plain.replace(r"$\tau$", "τ").replace("$-$", "−").replace(r"\{", "{").replace(r"\}", "}")
+        in_tex = [
+            line.removesuffix(r" \\").split(" & ") for line in plain.splitlines() if line.endswith(r" \\")
+        ]
+        assert in_tex == rows
+
+
+def test_results_of_an_earlier_larger_grid_stay_out() -> None:
+    write_results(make_params(seeds=[0, 1, 2], targets=[0.1, 0.2]))
+    smaller = make_params(seeds=[1], targets=[0.2])
+    write_tables(smaller, OUT)
+    assert pd.read_csv(OUT / "fewshot.csv")["seed"].tolist() == [1, 1]
+    assert set(pd.read_csv(OUT / "recovery.csv")["target_reduction"]) == {0.2}
+    assert set(pd.read_csv(OUT / "blocks.csv")["seed"]) == {1}
+
+
+@pytest.mark.parametrize("kind", ["select", "accuracy", "student_latency", "latency", "score", "history"])
+def test_a_missing_result_is_named_with_the_command_that_makes_it(kind: str) -> None:
+    params = make_params(seeds=[0])
+    write_results(params)
+    paths, cell = Paths.of(params), cells(params)[0]
+    missing = paths.latency(cell.network) if kind == "latency" else getattr(paths, kind)(cell)
+    missing.unlink()
+    with pytest.raises(FileError, match="no such file, make it with") as error:
+        write_tables(params, OUT)
+    assert str(error.value) == f"{missing}: no such file, make it with `dvc repro`"
+    assert not OUT.exists()
+
+
+def test_a_preset_names_the_command_of_its_own_pipeline() -> None:
+    params = make_params(
+        profile__name="paper", profile__root="../..", profile__file="pipelines/paper/params.yaml"
+    )
+    with pytest.raises(FileError, match=re.escape("make it with `dvc repro pipelines/paper/dvc.yaml`")):
+        write_tables(params, OUT)
+
+
+def test_a_block_without_a_latency_is_refused() -> None:
+    params = make_params(seeds=[0])
+    write_results(params)
+    strange = {"criterion": "recoverability", "preset": "default", "per_latency": True}
+    write_result(
+        Paths.of(params).score(cells(params)[0]),
+        "score",
+        strange | {"blocks": [{"name": "x", "score": 1.0}]},
+        {},
+    )
+    with pytest.raises(FileError, match="lacks block 'x'"):
+        write_tables(params, OUT)
+
+
+def test_one_seed_has_no_spread_anywhere() -> None:
+    params = make_params(seeds=[7])
+    write_results(params)
+    write_tables(params, OUT)
+    for name in ("fewshot", "blocks", "recovery"):
+        assert "±" not in (OUT / f"{name}.md").read_text()
+    for name in ("metrics", "latency_metrics"):
+        assert "_std" not in (OUT / f"{name}.json").read_text()
+
+
+def test_metrics_are_plain_numbers_nested_alike_whatever_the_grid() -> None:
+    for changes in ({}, {"seeds": [0], "num_images": [50, 100], "targets": [0.1, 0.2]}):
+        params = make_params(**changes)
+        written = write_results(params)
+        write_tables(params, OUT)
+        accuracy = json.loads((OUT / "metrics.json").read_text(), parse_constant=pytest.fail)
+        latency = json.loads((OUT / "latency_metrics.json").read_text(), parse_constant=pytest.fail)
+        for cell in cells(params):
+            place = [cell.network, cell.images, f"n{cell.num_images}", f"t{cell.target}", cell.method]
+            mine, times = accuracy, latency
+            for key in place:
+                mine, times = mine[key], times[key]
+            same = [
+                values
+                for other, values in written.items()
+                if (other.method, other.num_images, other.target)
+                == (cell.method, cell.num_images, cell.target)
+            ]
+            assert mine["top1"] == pytest.approx(np.mean([values["top1"] for values in same]))
+            assert times["median_ms"] == pytest.approx(np.mean([values["median_ms"] for values in same]))
+            if len(same) > 1:
+                assert mine["top1_std"] == pytest.approx(np.std([values["top1"] for values in same], ddof=1))
+            assert "median_ms" not in mine
+
+
+def test_blocks_table_divides_recoverability_by_the_latency_reduction() -> None:
+    params = make_params(seeds=[0, 1], methods=["bp_blocks", "practise"])
+    write_results(params)
+    write_tables(params, OUT)
+    frame = pd.read_csv(OUT / "blocks.csv")
+    ours = frame[frame["method"] == "practise"]
+    np.testing.assert_allclose(ours["pruning_score"], ours["score"] / ours["latency_reduction"], rtol=1e-12)
+    baseline = frame[frame["method"] == "bp_blocks"]
+    np.testing.assert_array_equal(baseline["pruning_score"], baseline["score"])
+    header, *body = markdown_rows((OUT / "blocks.md").read_text())
+    assert [row[header.index("Block")] for row in body] == BLOCKS
+    for row in body:
+        dropped = ours[(ours["block"] == row[header.index("Block")]) & ours["dropped"]]
+        assert row[header.index("Dropped by PRACTISE")] == f"{len(dropped)} of 2"
+
+
+def test_latency_table_lists_blocks_in_network_order_behind_the_original() -> None:
+    params = make_params()
+    write_results(params)
+    write_tables(params, OUT)
+    header, *body = markdown_rows((OUT / "latency.md").read_text())
+    assert [row[0] for row in body] == ["none (original)", *BLOCKS]
+    assert body[0][header.index("Reduction %")] == DASH
+
+
+def test_the_papers_value_stands_beside_ours_only_in_the_papers_setting() -> None:
+    params = paper_params(num_images=[50, 100], methods=["bp_blocks", "practise"])
+    written = write_results(params, image_size=224, num_evaluation=50_000)
+    write_tables(params, OUT)
+    header, *body = markdown_rows((OUT / "fewshot.md").read_text())
+    shown = {(row[header.index("Method")], row[header.index("Handed over")]): row for row in body}
+    ours = np.mean(
+        [
+            value["top1"]
+            for cell, value in written.items()
+            if cell.method == "bp_blocks" and cell.num_images == 50
+        ]
+    )
+    known = shown["BP (blocks)", "50"]
+    assert known[header.index("Paper %")] == "66.5"
+    assert known[header.index("Δ")] == f"{ours - 66.5:+.1f}"
+    for unknown in (shown["PRACTISE", "50"], shown["BP (blocks)", "100"], shown["original", DASH]):
+        assert unknown[header.index("Paper %")] == unknown[header.index("Δ")] == DASH
+
+
+@pytest.mark.parametrize(
+    ("changes", "image_size", "num_evaluation"),
+    [
+        ({}, 224, 5000),
+        ({}, 160, 50_000),
+        ({"targets": [0.22]}, 224, 50_000),
+        ({"networks__resnet34": PAPER_NETWORK | {"architecture": "resnet50"}}, 224, 50_000),
+        ({"networks__resnet34": PAPER_NETWORK | {"head": "elpv"}}, 224, 50_000),
+    ],
+)
+def test_another_setting_has_no_paper_column(
+    changes: dict[str, object], image_size: int, num_evaluation: int
+) -> None:
+    params = paper_params(**changes)
+    write_results(params, image_size=image_size, num_evaluation=num_evaluation)
+    write_tables(params, OUT)
+    assert pd.read_csv(OUT / "fewshot.csv")["paper_top1"].isna().all()
+    assert "Paper" not in (OUT / "fewshot.md").read_text()
+
+
+def test_every_caption_names_hardware_and_n() -> None:
+    params = make_params()
+    write_results(params)
+    write_tables(params, OUT)
+    for name in ("fewshot", "latency", "blocks"):
+        text = " ".join((OUT / f"{name}.md").read_text().split())
+        assert "Example CPU, 2 threads, fp32, batch 1, 128 × 128 pixels" in text
+        assert "n = " in text
+
+
+def test_unstable_times_are_marked() -> None:
+    params = make_params(seeds=[0])
+    write_results(params)
+    path = Paths.of(params).student_latency(cells(params)[0])
+    content = json.loads(path.read_text())
+    content["result"]["student"]["unstable"] = True
+    path.write_text(json.dumps(content))
+    write_tables(params, OUT)
+    rows = markdown_rows((OUT / "fewshot.md").read_text())
+    assert row_of(rows, "BP (blocks)")["Median ms"].endswith("†")
+    assert "†" not in row_of(rows, "PRACTISE")["Median ms"]
+
+
+def test_a_preset_is_named_with_what_a_method_replaces() -> None:
+    def title(**settings: object) -> str:
+        method = {"criterion": "recoverability", "loss": "mimic", "preset": "official"}
+        return preset_title(make_params(methods__practise=method | settings), "practise")
+
+    assert title() == "official"
+    assert title(score={"steps": 100}, recover={"steps": 100}) == "official (steps=100)"
+    assert title(recover={"lr": {"mimic": 0.1}}) == "official (recover lr.mimic=0.1)"
+    assert title(score={"steps": 5}, recover={"steps": 7}) == "official (score steps=5, recover steps=7)"
+
+
+def test_two_processes_write_the_same_bytes() -> None:
+    params = make_params()
+    write_results(params)
+    write_tables(params, OUT)
+    code = "from pathlib import Path; from render_results import make_params; "
+    code += "from practise.render.tables import write_tables; write_tables(make_params(), Path('again'))"
+    run_python(code, PYTHONHASHSEED="1")
+    files = sorted(path.name for path in OUT.iterdir())
+    assert files == sorted(path.name for path in Path("again").iterdir())
+    assert len(files) == 4 * len(TABLES) + 2
+    for name in files:
+        assert (OUT / name).read_bytes() == Path("again", name).read_bytes()
+
+
+def test_the_stage_needs_no_torch() -> None:
+    assert not stage.USES_TORCH
+    run_python(
+        "import sys, practise.stages.tables, practise.stages.figures; sys.exit('torch' in sys.modules)"
+    )
+
+
+def test_a_frame_comes_back_from_its_csv_to_the_last_digit() -> None:
+    params = make_params()
+    write_results(params)
+    for table in TABLES.values():
+        text = frame_csv(table.frame(params))
+        assert frame_csv(parse_frame(text)) == text
+
+
+def test_names_that_look_like_missing_values_or_numbers_stay_names() -> None:
+    frame = parse_frame("network,images,method,top1\nNA,007,None,1.5\n")
+    assert frame.iloc[0].tolist() == ["NA", "007", "None", 1.5]
+
+
+def test_long_histories_are_averaged_over_equal_stretches() -> None:
+    values = np.arange(1000.0)
+    history = [{"step": int(step), "value": float(step), "lr": 0.1} for step in values]
+    thinned = thin(history, 10)
+    assert [point["step"] for point in thinned] == list(range(99, 1000, 100))
+    np.testing.assert_allclose([point["value"] for point in thinned], values.reshape(10, 100).mean(axis=1))
+
+
+def test_numbers_are_written_with_a_dash_for_the_unknown() -> None:
+    assert number(float("nan"), 1) == mean_and_std([float("nan")], 1) == scientific([]) == DASH
+    assert number(-0.26, 1) == "−0.3"
+    assert mean_and_std([1.0, 2.0, 3.0], 2) == "2.00 ± 1.00"
+    assert scientific([2e-7, 4e-7]) == "3.000e−07 ± 1e−07"
+
+
+def test_block_lists_say_how_often_where_seeds_disagree() -> None:
+    assert (
+        block_list(["layer1.1 layer2.1", "layer1.1 layer2.10"])
+        == "layer1.1, layer2.1 (1 of 2), layer2.10 (1 of 2)"
+    )
+    assert block_list(["blocks.9 blocks.10"]) == "blocks.{9, 10}"
+    assert block_list([""]) == DASH
+
+
+def test_special_characters_survive_every_format() -> None:
+    table = RenderedTable("a_b", "50 % & more", ("x|y",), (("<i>",),))
+    assert r"x\|y" in to_markdown(table)
+    assert r"a\_b. 50 \% \& more" in to_tex(table)
+    assert "&lt;i&gt;" in to_html(table)
