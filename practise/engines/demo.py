@@ -25,7 +25,11 @@ def demo(*, params_file: Path = Path("params.yaml")) -> int:
     refresh_hardware(pipeline, log_file)
     num_run = reproduce(pipeline, log_file)
     took = describe_seconds(time.monotonic() - start)
-    print(f"\n{num_run} of {len(pipeline.jobs)} jobs ran, {took}" if num_run else f"\nEverything is up to date ({took}).")
+    print(
+        f"\n{num_run} of {len(pipeline.jobs)} jobs ran, {took}"
+        if num_run
+        else f"\nEverything is up to date ({took})."
+    )
     print(f"\n{(paths.tables / 'fewshot.md').read_text(encoding='utf-8')}")
     print(f"The picture to open: {paths.figures / 'tradeoff.png'}")
     print(f"All tables and figures: {paths.tables}/, {paths.figures}/")

@@ -1,10 +1,10 @@
 """Locks and files that a killed engine leaves behind, and which of them are safe to clear.
 
-DVC notes the process that reads or writes each path and forgets dead ones by itself; what it cannot mend is a note
-that the kill cut in half, or whose process number the system has given to another program since. Snakemake notes no
-process at all: its lock of a killed run stays until `snakemake --unlock`. Here each Snakemake run of this project
-shares a lock that the kernel drops when the process ends, however it ends; who gets it for itself alone knows that
-every other lock is stale.
+DVC notes the process that reads or writes each path and forgets dead ones by itself; what it cannot mend is
+a note that the kill cut in half, or whose process number the system has given to another program since.
+Snakemake notes no process at all: its lock of a killed run stays until `snakemake --unlock`. Here each
+Snakemake run of this project shares a lock that the kernel drops when the process ends, however it ends; who
+gets it for itself alone knows that every other lock is stale.
 """
 
 import fcntl
@@ -32,8 +32,8 @@ _held: list[IO[str]] = []
 def clear_stale_snakemake_locks(folder: Path = SNAKEMAKE) -> bool:
     """Remove the locks of killed Snakemake runs and hold off others from doing so while this process lives.
 
-    A lock that was set on another host (on a shared file system, where the kernel's locks may not reach) is left to
-    `snakemake --unlock`.
+    A lock that was set on another host (on a shared file system, where the kernel's locks may not reach) is
+    left to `snakemake --unlock`.
 
     Args:
         folder: Snakemake's own folder in the working directory.
@@ -97,7 +97,7 @@ def _mend_notes(file: Path) -> Iterator[str]:
 
 
 def _read_notes(file: Path) -> list[dict[str, Any]] | None:
-    """Return who reads or writes any path, or None when the file stays unreadable: a live DVC writes it at once."""
+    """Return who reads or writes any path, or None when the file stays unreadable: DVC writes it at once."""
     for _ in range(3):
         try:
             notes = json.loads(file.read_text())
@@ -115,7 +115,7 @@ def _entries(paths: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_dvc(pid: int, before: float) -> bool:
-    """Whether the process is a DVC that was there when the note was written; one with a reused number is not."""
+    """Whether the process is a DVC from before the note was written; one with a reused number is not."""
     try:
         process = psutil.Process(pid)
         return process.create_time() <= before + 1 and any("dvc" in word for word in process.cmdline()[:3])
@@ -124,7 +124,7 @@ def _is_dvc(pid: int, before: float) -> bool:
 
 
 def _mend_lock_file(file: Path) -> Iterator[str]:
-    """Drop a `dvc.lock` that was cut short; the results it knew come back from DVC's run cache without running."""
+    """Drop a `dvc.lock` that was cut short; what it knew comes back from DVC's run cache."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from voluptuous import Invalid
 

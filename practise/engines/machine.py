@@ -1,4 +1,4 @@
-"""This machine, as far as it can be told at once, without torch: enough to see that results were measured elsewhere.
+"""This machine, as far as it can be told at once: enough to see that results were measured elsewhere.
 
 The stages themselves compare everything (`practise.hardware.check`).
 """

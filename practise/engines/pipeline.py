@@ -1,7 +1,7 @@
 """The pipeline as `dvc.yaml` describes it: which jobs there are, which code and which params each depends on.
 
-DVC reads the same file itself. Snakemake's rules ask here for the lists of code and params, so that they stand in one
-place, and `practise sync` and `practise demo` ask which jobs make which files.
+DVC reads the same file itself. Snakemake's rules ask here for the lists of code and params, so that they
+stand in one place, and `practise sync` and `practise demo` ask which jobs make which files.
 """
 
 import itertools
@@ -59,14 +59,18 @@ class Pipeline:
         self.values: dict[str, Any] = yaml.safe_load(self.params_file.read_text(encoding="utf-8"))
         profile = self.params.profile
         if Path(profile.file).resolve() != self.params_file.resolve():
-            raise EngineError(f"{self.params_file}: profile.file is '{profile.file}', should be '{self.params_file}'")
+            raise EngineError(
+                f"{self.params_file}: profile.file is '{profile.file}', should be '{self.params_file}'"
+            )
         if (self.params_file.parent / profile.root).resolve() != Path.cwd():
             raise EngineError(
-                f"{self.params_file}: profile.root is '{profile.root}', should be the way from there to {Path.cwd()}, "
-                "the project's root, where the command runs"
+                f"{self.params_file}: profile.root is '{profile.root}', should be the way from there to "
+                f"{Path.cwd()}, the project's root, where the command runs"
             )
         if not self.file.is_file():
-            raise EngineError(f"{self.file}: no such file, should be a copy of the dvc.yaml in the project's root")
+            raise EngineError(
+                f"{self.file}: no such file, should be a copy of the dvc.yaml in the project's root"
+            )
 
     @cached_property
     def stages(self) -> dict[str, dict[str, Any]]:
@@ -90,7 +94,9 @@ class Pipeline:
             stage: The stage.
             items: Its place in the grid, such as `{"network": "resnet34", "seed": 0}`.
         """
-        (keys,) = (keys for entry in self.stages[stage].get("params", []) for keys in entry.values())
+        keys = [
+            key for entry in self.stages[stage].get("params", []) for keys in entry.values() for key in keys
+        ]
         filled = [_fill(key, {"item": items}) for key in keys]
         return json.dumps({key: _look_up(self.values, key) for key in filled}, sort_keys=True)
 

@@ -1,23 +1,17 @@
 """`dvc repro` with the progress of the whole pipeline and the time that is left.
 
-DVC says which stage starts, not how far the whole is. What the stages print goes to a log; when one fails, its
-sentence and the end of its output are shown.
+DVC says which job starts, not how far the whole is. What the stages print goes to a log; when one fails, its
+sentence or the end of its output is shown.
 """
 
-import ctypes
-import os
 import re
-import shutil
-import signal
-import subprocess
 import sys
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeElapsedColumn
 from rich.text import Text
@@ -26,10 +20,19 @@ from practise.engines import EngineError
 from practise.engines.locks import mend_dvc
 from practise.engines.machine import is_from_elsewhere
 from practise.engines.pipeline import Pipeline
+from practise.engines.processes import started
 from practise.grid import Paths
 from practise.progress import describe_seconds
 
-TYPICAL_SECONDS = {"images": 4, "teacher": 25, "original": 8, "latency": 20, "score": 12, "recover": 16, "evaluate": 10}
+TYPICAL_SECONDS = {
+    "images": 4,
+    "teacher": 25,
+    "original": 8,
+    "latency": 20,
+    "score": 12,
+    "recover": 16,
+    "evaluate": 10,
+}
 """What a job takes on two cores, for the first guess at the time left; the run's own times replace it."""
 
 STARTS = re.compile(r"Running stage '(?:[^']*:)?([^':]+)':")
@@ -37,7 +40,9 @@ SKIPS = re.compile(r"Stage '(?:[^']*:)?([^':]+)' (?:didn't change|is cached)")
 TAIL_LINES = 20
 
 
-def reproduce(pipeline: Pipeline, log_file: Path, targets: Sequence[str] = (), options: Sequence[str] = ()) -> int:
+def reproduce(
+    pipeline: Pipeline, log_file: Path, targets: Sequence[str] = (), options: Sequence[str] = ()
+) -> int:
     """Run `dvc repro` and show how far the whole pipeline is.
 
     Args:
@@ -87,7 +92,10 @@ def refresh_hardware(pipeline: Pipeline, log_file: Path) -> bool:
     hardware_file = Paths.of(pipeline.params).hardware
     if not is_from_elsewhere(hardware_file):
         return False
-    print(f"practise: {hardware_file} describes another machine; what depends on it is made again", file=sys.stderr)
+    print(
+        f"practise: {hardware_file} describes another machine; what depends on it is made again",
+        file=sys.stderr,
+    )
     reproduce(pipeline, log_file, targets=["hardware"], options=["--force", "--single-item"])
     return True
 
@@ -160,7 +168,7 @@ class Watch:
             self.job = None
 
     def _typical(self, stage: str) -> float:
-        """Return a job's usual time: as its likes took in this run, else as typical, scaled to this machine."""
+        """Return a job's usual time: as its likes took in this run, else as typical at this pace."""
         if self._seconds[stage]:
             return sum(self._seconds[stage]) / len(self._seconds[stage])
         typical = sum(TYPICAL_SECONDS.get(name, 3) * len(times) for name, times in self._seconds.items())
@@ -183,7 +191,7 @@ class Remaining(ProgressColumn):
 
 @contextmanager
 def shown(watch: Watch) -> Iterator[Callable[[], None]]:
-    """Give a function to call when a job starts: it moves a bar on a terminal, and prints a line elsewhere."""
+    """Give a function to call when a job starts: it moves a bar on a terminal, elsewhere it prints a line."""
     console = Console(stderr=True)
     if console.is_terminal:
         columns = (MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), Remaining(watch))
@@ -193,68 +201,8 @@ def shown(watch: Watch) -> Iterator[Callable[[], None]]:
     else:
         width = len(str(watch.total))
         yield lambda: print(
-            f"[{watch.num_done + 1:>{width}}/{watch.total}] {watch.job}: {describe_seconds(watch.elapsed)} so far, "
-            f"about {describe_seconds(watch.seconds_left)} left",
+            f"[{watch.num_done + 1:>{width}}/{watch.total}] {watch.job}: {describe_seconds(watch.elapsed)} "
+            f"so far, about {describe_seconds(watch.seconds_left)} left",
             file=sys.stderr,
             flush=True,
         )
-
-
-def tool(name: str) -> str:
-    """Return the path of a tool that was installed together with this package, such as `dvc`."""
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if found is None:
-        raise EngineError(f"{name}: is not installed in {sys.prefix}; run `make setup`, or `pip install -r requirements.txt`")
-    return found
-
-
-def environment() -> dict[str, str]:
-    """Return the environment in which tools find `practise`, also where none is activated."""
-    return {
-        **os.environ,
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
-@contextmanager
-def started(*command: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a tool and give the process, whose output is one pipe; on the way out nothing of it is left running."""
-    process = subprocess.Popen(
-        [tool(command[0]), *command[1:]],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=environment(),
-        preexec_fn=_end_with_parent,
-    )
-    try:
-        yield process
-    except KeyboardInterrupt:
-        _end(process, signal.SIGINT)
-        raise
-    finally:
-        _end(process, signal.SIGTERM)
-
-
-def _end(process: subprocess.Popen[str], number: signal.Signals) -> None:
-    """End a process and all that it started: by a signal first, by force after ten seconds."""
-    with suppress(psutil.NoSuchProcess):
-        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-        for member in family:
-            with suppress(psutil.NoSuchProcess):
-                member.send_signal(number)
-        for member in psutil.wait_procs(family, timeout=10)[1]:
-            with suppress(psutil.NoSuchProcess):
-                member.kill()
-    process.wait()
-
-
-def _end_with_parent() -> None:
-    """Have Linux end this process when the one that started it is killed."""
-    if sys.platform == "linux":
-        PR_SET_PDEATHSIG = 1
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

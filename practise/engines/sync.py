@@ -1,11 +1,11 @@
 """`practise sync`: make DVC and Snakemake agree about the results, whichever ran last.
 
-Each engine remembers only what it ran itself. DVC compares contents with `dvc.lock`; Snakemake compares times,
-checksums and params with notes in `.snakemake/metadata`. Taking one engine's files for granted in the other would
-record stale files as fresh, so a job's results are taken over only where an engine vouches for them:
+Each engine remembers only what it ran itself. DVC compares contents with `dvc.lock`; Snakemake compares
+times, checksums and params with its notes in `.snakemake/metadata`. Taking one engine's files for granted in
+the other would record stale files as fresh, so results are taken over only where an engine vouches for them:
 
-1. A job that DVC finds changed is recorded by `dvc commit` if Snakemake ran it: it plans no update of the outputs, has
-   notes of each, and the outputs were not written since.
+1. A job that DVC finds changed is recorded by `dvc commit` if Snakemake ran it: it plans no update of the
+   outputs, has a note of each, and the outputs were not written since.
 2. Whatever else DVC finds changed is run by `dvc repro`, or comes from its cache.
 3. Then DVC vouches for every file, and `snakemake --touch` writes its notes to match.
 """
@@ -13,7 +13,6 @@ record stale files as fresh, so a job's results are taken over only where an eng
 import base64
 import csv
 import json
-import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -22,7 +21,8 @@ from typing import Any
 from practise.engines import EngineError
 from practise.engines.locks import mend_dvc
 from practise.engines.pipeline import Job, Pipeline
-from practise.engines.repro import environment, refresh_hardware, reproduce, tool
+from practise.engines.processes import output_of
+from practise.engines.repro import refresh_hardware, reproduce
 
 NOTES = Path(".snakemake", "metadata")
 MAX_NAME = 255
@@ -60,7 +60,9 @@ def sync(*, params_file: Path = Path("params.yaml")) -> int:
     if num_stale:
         reproduce(pipeline, log_file)
     if changed and (left := changed_jobs(pipeline)):
-        raise EngineError(f"{pipeline.file}: {_count(left)} still differ ({left[0].name}, …); did a file change meanwhile?")
+        raise EngineError(
+            f"{pipeline.file}: {_count(left)} still differ ({left[0].name}, …); did a file change meanwhile?"
+        )
     if num_stale or not vouched.issuperset(out for job in pipeline.jobs for out in job.outs):
         say("4/4 writing Snakemake's notes")
         output_of(*snakemake, "--touch", "--forceall", "--cores", "1", "--quiet", "all", "--", "all")
@@ -84,7 +86,11 @@ def vouched_outputs(summary: str, notes: Path = NOTES) -> set[str]:
     """
     table = summary[summary.index("output_file\t") :].splitlines()
     rows = csv.DictReader(table, delimiter="\t")
-    return {row["output_file"] for row in rows if row["plan"] == "no update" and is_as_noted(row["output_file"], notes)}
+    return {
+        row["output_file"]
+        for row in rows
+        if row["plan"] == "no update" and is_as_noted(row["output_file"], notes)
+    }
 
 
 def is_as_noted(output: str, notes: Path = NOTES) -> bool:
@@ -102,7 +108,7 @@ def is_as_noted(output: str, notes: Path = NOTES) -> bool:
 def targets_of(pipeline: Pipeline, ran: list[Job], changed: list[Job]) -> list[str]:
     """Return what to name to `dvc commit`, as few as possible, because each makes it write dvc.lock once.
 
-    The whole pipeline when all changed jobs ran, whole stages where all changed jobs of theirs ran, else single jobs.
+    The whole pipeline when all changed jobs ran, a stage where all its changed jobs ran, else single jobs.
     """
     if len(ran) == len(changed):
         return [str(pipeline.file)]
@@ -112,17 +118,6 @@ def targets_of(pipeline: Pipeline, ran: list[Job], changed: list[Job]) -> list[s
     mixed = {job.stage for job in changed if job not in ran}
     chosen = [name for stage, jobs in by_stage.items() for name in (jobs if stage in mixed else [stage])]
     return [f"{pipeline.file}:{name}" for name in chosen]
-
-
-def output_of(*command: str) -> str:
-    """Run a tool and return what it prints; what it says goes into the error when it fails."""
-    done = subprocess.run(
-        [tool(command[0]), *command[1:]], env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise EngineError("\n".join([f"`{' '.join(command)}` failed with code {done.returncode}", *said[-12:]]))
-    return done.stdout
 
 
 def say(sentence: str) -> None:

@@ -1,6 +1,7 @@
-"""What the Snakefile asks of Python: the params file checked, the lists from `dvc.yaml`, this machine, its GPU.
+"""What the Snakefile asks of Python: the params file checked, the lists from `dvc.yaml`, this machine.
 
-A mistake in the params file is told as everywhere else, a sentence each and exit code 2, before any rule is read.
+A mistake in the params file is told as everywhere else, one sentence each and exit code 2, before any rule is
+read.
 """
 
 import json
@@ -32,14 +33,14 @@ class Plan(Pipeline):
 
     @classmethod
     def of(cls, workflow: Any) -> "Plan":
-        """Return the plan for the one config file of a Snakemake run; leave with exit code 2 when it is wrong.
+        """Return the plan of a Snakemake run for its one config file, or leave with exit code 2.
 
         Args:
             workflow: Snakemake's `workflow`, before its `configfile:` line.
         """
         files = [os.path.relpath(file) for file in workflow.configfiles] or [DEFAULT_PARAMS]
         if len(files) > 1:
-            _leave(f"snakemake: {len(files)} config files are named ({', '.join(files)}), should be one params file")
+            _leave(f"snakemake: {len(files)} config files are named ({', '.join(files)}), should be one")
         try:
             return cls(files[0], is_main=workflow.is_main_process)
         except PractiseError as error:
@@ -48,15 +49,15 @@ class Plan(Pipeline):
     def check_config(self, config: Mapping[str, Any]) -> None:
         """Leave with exit code 2 when Snakemake's config is not what the params file says.
 
-        The commands and DVC read the file, so that a value from `--config`, or a file merged over another one, would
+        The commands and DVC read the file: a value from `--config`, or a file merged over another one, would
         reach the rules alone.
         """
         if config == self.values:
             return
         keys = [key for key in {**self.values, **config} if config.get(key) != self.values.get(key)]
         _leave(
-            f"snakemake: the config differs from {self.params_file} in {', '.join(keys)}: edit the file in place of "
-            "--config, and name another whole file by --configfile FILE --replace-workflow-config"
+            f"snakemake: the config differs from {self.params_file} in {', '.join(keys)}: edit the file in "
+            "place of --config, and name another whole file by --configfile FILE --replace-workflow-config"
         )
 
     def clear_stale_locks(self) -> None:
