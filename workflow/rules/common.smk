@@ -3,8 +3,8 @@ import os
 
 from snakemake.utils import validate
 
-validate(config, "../schemas/params.schema.yaml", set_default=False)
 PLAN.check_config(config)
+validate(config, "../schemas/params.schema.yaml", set_default=False)
 PLAN.clear_stale_locks()
 
 G = config["grid"]
