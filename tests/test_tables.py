@@ -4,6 +4,7 @@ import html
 import json
 import re
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from render_results import BLOCKS, make_params, run_python, write_results
 
 from practise.errors import FileError
 from practise.files import write_result
-from practise.grid import Paths, cells
+from practise.grid import Cell, Paths, cells
 from practise.params import Params
 from practise.render.formats import DASH, RenderedTable, to_html, to_markdown, to_tex
 from practise.render.frames import preset_title, thin
@@ -34,6 +35,28 @@ PAPER_NETWORK = {
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+class Grid(NamedTuple):
+    """The default grid with its tables, made once; tests only read it."""
+
+    folder: Path
+    params: Params
+    written: dict[Cell, dict[str, Any]]
+
+    def text(self, name: str) -> str:
+        return (self.folder / OUT / name).read_text()
+
+
+@pytest.fixture(scope="module")
+def default_grid(tmp_path_factory: pytest.TempPathFactory) -> Grid:
+    folder = tmp_path_factory.mktemp("default")
+    params = make_params()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        written = write_results(params)
+        stage.run(params, out=OUT)
+    return Grid(folder, params, written)
 
 
 def paper_params(**changes: object) -> Params:
@@ -68,11 +91,8 @@ def test_fewshot_has_one_row_for_each_cell_with_that_cells_numbers() -> None:
         assert row.dropped_blocks.split() == written[cell]["dropped"]
 
 
-def test_fewshot_has_the_columns_that_others_rely_on() -> None:
-    params = make_params(seeds=[0])
-    write_results(params)
-    write_tables(params, OUT)
-    header = (OUT / "fewshot.csv").read_text().partition("\n")[0].split(",")
+def test_fewshot_has_the_columns_that_others_rely_on(default_grid: Grid) -> None:
+    header = default_grid.text("fewshot.csv").partition("\n")[0].split(",")
     promised = (
         "network images num_images seed method preset target_reduction measured_reduction dropped_blocks "
         "top1 top1_original top5 gmacs gmacs_original params params_original median_ms median_ms_original "
@@ -81,33 +101,26 @@ def test_fewshot_has_the_columns_that_others_rely_on() -> None:
     assert set(promised.split()) <= set(header)
 
 
-def test_mean_and_std_over_the_seeds_equal_numpys() -> None:
-    params = make_params()
-    written = write_results(params)
-    write_tables(params, OUT)
-    rows = markdown_rows((OUT / "fewshot.md").read_text())
+def test_mean_and_std_over_the_seeds_equal_numpys(default_grid: Grid) -> None:
+    rows = markdown_rows(default_grid.text("fewshot.md"))
     for method, title in {"bp_blocks": "BP (blocks)", "practise": "PRACTISE"}.items():
-        top1 = np.array([values["top1"] for cell, values in written.items() if cell.method == method])
-        saved = 100 * np.array(
-            [values["reduction"] for cell, values in written.items() if cell.method == method]
-        )
+        cells_of = [values for cell, values in default_grid.written.items() if cell.method == method]
+        top1 = np.array([values["top1"] for values in cells_of])
+        saved = 100 * np.array([values["reduction"] for values in cells_of])
         shown = row_of(rows, title)
         assert shown["Top-1 %"] == f"{np.mean(top1):.1f} ± {np.std(top1, ddof=1):.1f}"
         assert shown["Latency reduction %"] == f"{np.mean(saved):.1f} ± {np.std(saved, ddof=1):.1f}"
 
 
-def test_markdown_latex_and_html_hold_the_same_cells() -> None:
-    params = make_params()
-    write_results(params)
-    write_tables(params, OUT)
+def test_markdown_latex_and_html_hold_the_same_cells(default_grid: Grid) -> None:
     for name in TABLES:
-        rows = markdown_rows((OUT / f"{name}.md").read_text())
-        page = (OUT / f"{name}.html").read_text()
+        rows = markdown_rows(default_grid.text(f"{name}.md"))
+        page = default_grid.text(f"{name}.html")
         in_html = [
             re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line) for line in re.findall(r"<tr>.*?</tr>", page)
         ]
         assert [[html.unescape(cell) for cell in row] for row in in_html] == rows
-        tex = (OUT / f"{name}.tex").read_text()
+        tex = default_grid.text(f"{name}.tex")
         plain = tex.replace(r"$\pm$", "±").replace("---", DASH).replace(r"\_", "_").replace(r"\%", "%")
         plain = plain.replace(r"$\tau$", "τ").replace("$-$", "−").replace(r"\{", "{").replace(r"\}", "}")
         in_tex = [
@@ -196,7 +209,7 @@ def test_metrics_are_plain_numbers_nested_alike_whatever_the_grid() -> None:
 
 
 def test_blocks_table_divides_recoverability_by_the_latency_reduction() -> None:
-    params = make_params(seeds=[0, 1], methods=["bp_blocks", "practise"])
+    params = make_params(seeds=[0, 1])
     write_results(params)
     write_tables(params, OUT)
     frame = pd.read_csv(OUT / "blocks.csv")
@@ -211,11 +224,8 @@ def test_blocks_table_divides_recoverability_by_the_latency_reduction() -> None:
         assert row[header.index("Dropped by PRACTISE")] == f"{len(dropped)} of 2"
 
 
-def test_latency_table_lists_blocks_in_network_order_behind_the_original() -> None:
-    params = make_params()
-    write_results(params)
-    write_tables(params, OUT)
-    header, *body = markdown_rows((OUT / "latency.md").read_text())
+def test_latency_table_lists_blocks_in_network_order_behind_the_original(default_grid: Grid) -> None:
+    header, *body = markdown_rows(default_grid.text("latency.md"))
     assert [row[0] for row in body] == ["none (original)", *BLOCKS]
     assert body[0][header.index("Reduction %")] == DASH
 
@@ -260,12 +270,9 @@ def test_another_setting_has_no_paper_column(
     assert "Paper" not in (OUT / "fewshot.md").read_text()
 
 
-def test_every_caption_names_hardware_and_n() -> None:
-    params = make_params()
-    write_results(params)
-    write_tables(params, OUT)
+def test_every_caption_names_hardware_and_n(default_grid: Grid) -> None:
     for name in ("fewshot", "latency", "blocks"):
-        text = " ".join((OUT / f"{name}.md").read_text().split())
+        text = " ".join(default_grid.text(f"{name}.md").split())
         assert "Example CPU, 2 threads, fp32, batch 1, 128 × 128 pixels" in text
         assert "n = " in text
 
@@ -294,10 +301,8 @@ def test_a_preset_is_named_with_what_a_method_replaces() -> None:
     assert title(score={"steps": 5}, recover={"steps": 7}) == "official (score steps=5, recover steps=7)"
 
 
-def test_two_processes_write_the_same_bytes() -> None:
-    params = make_params()
-    write_results(params)
-    write_tables(params, OUT)
+def test_two_processes_write_the_same_bytes(default_grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(default_grid.folder)
     code = "from pathlib import Path; from render_results import make_params; "
     code += "from practise.render.tables import write_tables; write_tables(make_params(), Path('again'))"
     run_python(code, PYTHONHASHSEED="1")
@@ -315,11 +320,9 @@ def test_the_stage_needs_no_torch() -> None:
     )
 
 
-def test_a_frame_comes_back_from_its_csv_to_the_last_digit() -> None:
-    params = make_params()
-    write_results(params)
-    for table in TABLES.values():
-        text = frame_csv(table.frame(params))
+def test_a_frame_comes_back_from_its_csv_to_the_last_digit(default_grid: Grid) -> None:
+    for name in TABLES:
+        text = default_grid.text(f"{name}.csv")
         assert frame_csv(parse_frame(text)) == text
 
 

@@ -1,7 +1,6 @@
 """What the runs of a grid cost: time, memory and disk, from the notes that the runs leave."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,14 @@ from practise.grid import Paths, cells
 from practise.params import Params
 
 
-def write_cost(params: Params, out: Path) -> None:
+def write_cost(params: Params, out: Path, environment: Path) -> None:
     """Write what the runs of a grid took, as plain numbers.
 
     Args:
         params: The params.
         out: The JSON file: runs and seconds by stage, peak memory and size of the results in MiB, size of the
             environment in GiB, and the machine.
+        environment: The directory of the Python environment.
 
     Raises:
         FileError: The note of a run is missing or damaged.
@@ -25,7 +25,7 @@ def write_cost(params: Params, out: Path) -> None:
     paths = Paths.of(params)
     stages: dict[str, dict[str, float]] = {}
     peak = 0
-    for stage, outputs in _first_outputs(params).items():
+    for stage, outputs in first_outputs(params).items():
         notes = [_note(paths, output) for output in outputs]
         stages[stage] = {"runs": len(notes), "seconds": round(sum(note["seconds"] for note in notes), 1)}
         peak = max(peak, *(note["peak_memory_mib"] for note in notes))
@@ -35,7 +35,7 @@ def write_cost(params: Params, out: Path) -> None:
         "seconds": round(sum(stage["seconds"] for stage in stages.values()), 1),
         "peak_memory_mib": peak,
         "results_mib": round(_size(paths.results) / 2**20),
-        "environment_gib": round(_size(Path(sys.prefix)) / 2**30, 1),
+        "environment_gib": round(_size(environment) / 2**30, 1),
         "machine": read_result(paths.hardware, "hardware"),
     }
     write_text(out, json.dumps(cost, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
@@ -67,7 +67,7 @@ def cost_sentence(cost: dict[str, Any]) -> str:
     )
 
 
-def _first_outputs(params: Params) -> dict[str, list[Path]]:
+def first_outputs(params: Params) -> dict[str, list[Path]]:
     """Return the first output of every run of the grid, by stage, in the order of the pipeline."""
     paths, grid = Paths.of(params), cells(params)
     outputs: dict[str, list[Path]] = {

@@ -7,6 +7,7 @@ the tables, the figures and what stands in pages between `<!-- practise docs: PR
 """
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def docs(params: Params) -> None:
         params: The params; everything that their grid names must have been run.
     """
     folder = FOLDER / params.profile.name
-    collect(params, folder)
+    collect(params, folder, Path(sys.prefix))
     for path in render(folder, pages()):
         print(path)
 
@@ -44,12 +45,13 @@ def pages() -> list[Path]:
     return [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
 
 
-def collect(params: Params, folder: Path) -> None:
+def collect(params: Params, folder: Path, environment: Path) -> None:
     """Copy what everything else is made from: the tables' CSV files and what the runs cost.
 
     Args:
         params: The params.
         folder: The profile's folder under docs/.
+        environment: The directory of the Python environment, whose size is told.
 
     Raises:
         FileError: A table, or the note of a run, is missing.
@@ -58,7 +60,7 @@ def collect(params: Params, folder: Path) -> None:
     for name in TABLES:
         read_frame(tables / f"{name}.csv")
         write_text(folder / f"{name}.csv", (tables / f"{name}.csv").read_text(encoding="utf-8"))
-    write_cost(params, folder / "cost.json")
+    write_cost(params, folder / "cost.json", environment)
 
 
 def render(folder: Path, to_fill: list[Path]) -> list[Path]:

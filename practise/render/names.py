@@ -14,7 +14,7 @@ METHOD_TITLES: Mapping[str, str] = {
     "cd": "CD",
     "mir": "MiR",
 }
-"""Titles of the methods that the paper names; any other method is called by its key in `params.yaml`."""
+"""Titles of the methods that the paper names; a variant adds its words, others go by their key."""
 
 LOSS_TITLES: Mapping[str, str] = {
     "mimic": "feature mimicking",
@@ -30,8 +30,15 @@ LOSS_UNITS: Mapping[str, str] = {
 
 
 def method_title(method: str) -> str:
-    """Return how `method` is called in tables and figures."""
-    return METHOD_TITLES.get(method, method)
+    """Return how `method` is called in tables and figures.
+
+    >>> method_title("practise"), method_title("practise_official"), method_title("mine")
+    ('PRACTISE', 'PRACTISE official', 'mine')
+    """
+    for name, title in METHOD_TITLES.items():
+        if method == name or method.startswith(f"{name}_"):
+            return f"{title}{method.removeprefix(name).replace('_', ' ')}"
+    return method
 
 
 def loss_title(loss: str) -> str:
