@@ -72,14 +72,14 @@ def load_state_(network: nn.Module, state: State, source: str, target: str) -> N
     missing = [name for name in own if name not in state and not name.endswith(NOT_NEEDED)]
     unexpected = [name for name in state if name not in own]
     reshaped = [name for name in own if name in state and state[name].shape != own[name].shape]
-    problems = [
-        _count("missing", missing),
-        _count("unexpected", unexpected),
-        _count("of another shape", reshaped),
+    shapes = [
+        f"'{name}' is {tuple(state[name].shape)}, should be {tuple(own[name].shape)}" for name in reshaped
     ]
-    if reshaped:
-        found, wanted = tuple(state[reshaped[0]].shape), tuple(own[reshaped[0]].shape)
-        problems[2] += f" is {found}, should be {wanted}"
+    problems = [
+        _count("missing", [f"'{name}'" for name in missing]),
+        _count("unexpected", [f"'{name}'" for name in unexpected]),
+        _count("of another shape", shapes),
+    ]
     if any(problems):
         raise CheckpointError(f"{source} does not fit {target}: {', '.join(filter(None, problems))}")
     network.load_state_dict(state, strict=False)
@@ -133,7 +133,7 @@ def _read_pickle(path: Path, prefix: str) -> Any:
         raise CheckpointError(f"{prefix}'{path}' is truncated or no checkpoint") from error
 
 
-def _count(what: str, names: list[str]) -> str:
-    if not names:
+def _count(what: str, found: list[str]) -> str:
+    if not found:
         return ""
-    return f"{len(names)} {what} (first '{names[0]}')" if len(names) > 1 else f"1 {what} ('{names[0]}')"
+    return f"{len(found)} {what} ({'first ' if len(found) > 1 else ''}{found[0]})"

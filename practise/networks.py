@@ -6,14 +6,14 @@ which may have another number of classes than the library's network.
 """
 
 import importlib.util
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from practise.checkpoints import State, load_state_, read_state, rename_in_order, write_state
-from practise.errors import CheckpointError, NetworkError, guess, unknown
+from practise.errors import CheckpointError, FileError, NetworkError, guess, unknown
 from practise.files import read_result, sha256, write_result
 from practise.images.folder import imagenet_classes
 from practise.libraries import LIBRARIES
@@ -30,6 +30,10 @@ __all__ = [
     "load_teacher",
 ]
 PACKAGE = "package:"
+CARD_KEYS = {"library", "architecture", "classes", "num_classes", "weights_sha256"} | {
+    field.name for field in fields(Preprocessing)
+}
+"""What a card must hold for its network to be built again."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,11 @@ def build_network(spec: NetworkParams, where: str = "networks") -> nn.Module:
         target, source = _describe(spec), f"{place}: the package {package}"
         load_state_(network, rename_in_order(state, network, source, target), source, target)
         return network.eval()
+    if not Path(spec.weights).is_file():
+        raise CheckpointError(
+            f"{place}: no such file '{spec.weights}', should be own, package:NAME or the path of a "
+            ".safetensors file or state dict"
+        )
     state = read_state(Path(spec.weights), place)
     network = library.build(name, False, None)
     num_classes = _count_classes(state, network)
@@ -183,6 +192,9 @@ def load_teacher(weights: Path, card: Path | None = None) -> Teacher:
     """
     path = card or weights.with_suffix(".json")
     described = read_result(path, "teacher")
+    incomplete = sorted(CARD_KEYS - described.keys())
+    if incomplete:
+        raise FileError(f"{path}: lacks '{incomplete[0]}', should be the card of an original network")
     if not weights.is_file():
         raise CheckpointError(f"no file '{weights}', should be the weights that {path} describes")
     if sha256(weights) != described["weights_sha256"]:
@@ -200,11 +212,14 @@ def _check_architecture(spec: NetworkParams, where: str) -> None:
     place = f"{where}.architecture: {spec.library} has no"
     names = library.names()
     if architecture not in names:
-        raise NetworkError(f"{place} classifier '{architecture}'.{guess(architecture, names)}")
+        raise NetworkError(
+            f"{place} classifier '{architecture}'.{guess(architecture, names)}".removesuffix(".")
+        )
     tags = library.tags(architecture)
     if tag and tag not in tags:
         known = ", ".join(tags) or "none"
-        raise NetworkError(f"{place} weights '{tag}' of {architecture} (known: {known}).{guess(tag, tags)}")
+        sentence = f"{place} weights '{tag}' of {architecture} (known: {known}).{guess(tag, tags)}"
+        raise NetworkError(sentence.removesuffix("."))
     if spec.weights == "own" and not tags:
         raise NetworkError(
             f"{where}.weights: {spec.library} has no weights of {architecture}; set it to a local file"

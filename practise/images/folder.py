@@ -98,10 +98,11 @@ def list_images(folder: Path, root: Path, classes: tuple[str, ...], where: str) 
     for name in present:
         if name not in labels:
             shown = ", ".join(classes[:3]) + (", …" if len(classes) > 3 else "")
-            raise ImageError(
+            sentence = (
                 f"{where}: '{folder}' has a folder '{name}' that the class list does not name "
                 f"({len(classes)} names: {shown}).{guess(name, classes)}"
             )
+            raise ImageError(sentence.removesuffix("."))
     items = [Item(path, labels[name]) for name in present for path in sorted(_walk(folder / name, root))]
     if not items:
         flat = any(_is_image(entry.name) for entry in _entries(folder, where))

