@@ -47,7 +47,7 @@ BLOCKS_COLUMNS = (
     *("latency_reduction", "pruning_score", "dropped"),
     *DEVICE_COLUMNS,
 )
-RECOVERY_COLUMNS = (*CELL_COLUMNS, "loss", "step", "value", "lr")
+RECOVERY_COLUMNS = (*CELL_COLUMNS, "loss", "steps", "step", "value", "lr")
 
 MAX_CURVE_POINTS = 200
 """A longer recovery history is averaged over equal stretches of steps."""
@@ -169,9 +169,10 @@ def recovery_frame(params: Params) -> pd.DataFrame:
     results = Results(params)
     rows: list[dict[str, Any]] = []
     for cell in cells(params):
-        loss = results.read(results.paths.student_card(cell), "student")["loss"]
+        card = results.read(results.paths.student_card(cell), "student")
+        recovery = {"loss": card["loss"], "steps": card["steps"]}
         history = thin(results.history(results.paths.history(cell)), MAX_CURVE_POINTS)
-        rows += [{**_columns(cell), "loss": loss, **point} for point in history]
+        rows += [{**_columns(cell), **recovery, **point} for point in history]
     return pd.DataFrame(rows, columns=RECOVERY_COLUMNS)
 
 

@@ -43,7 +43,7 @@ def _method(setting: tuple[str, str, int, float, str], cells: pd.DataFrame) -> d
         "Target": target_title(target),
         "Method": method_title(method),
         "Loss": loss_title(cells["loss"].iloc[0]),
-        "Steps": str(cells["step"].max()),
+        "Steps": " / ".join(str(steps) for steps in cells["steps"].unique()),
         "First loss": scientific(run.iloc[0] for run in runs),
         "Half-way loss": scientific(run.iloc[len(run) // 2] for run in runs),
         "Last loss": scientific(run.iloc[-1] for run in runs),
