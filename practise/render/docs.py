@@ -18,7 +18,7 @@ from practise.params import Params
 from practise.render.cost import cost_sentence, read_cost, write_cost
 from practise.render.figures import write_figures
 from practise.render.formats import to_markdown
-from practise.render.names import hardware_line, mean_and_std, method_title, number
+from practise.render.names import mean_and_std, method_title, number
 from practise.render.tables import TABLES, write_rendered
 from practise.render.tidy import SETTING, groups, read_frame
 
@@ -135,13 +135,13 @@ def picture(folder: Path) -> str:
 
 
 def hardware(folder: Path) -> str:
-    """Return the machine and how it was used."""
+    """Return the machine; how it was used stands in the table's caption."""
     machine = read_cost(folder / "cost.json")["machine"]
     gpu = f", {machine['gpu']}" if machine["gpu"] else ""
     return (
-        f"Measured on {hardware_line(read_frame(folder / 'fewshot.csv'))}; the machine has "
-        f"{machine['logical_cores']} logical cores and {machine['memory_gib']} GiB of memory{gpu}, "
-        f"{machine['os']}, Python {machine['python']}, torch {machine['torch']}."
+        f"The machine: {machine['cpu']}, {machine['logical_cores']} logical cores and "
+        f"{machine['memory_gib']} GiB of memory{gpu}, {machine['os']}, "
+        f"Python {machine['python']}, torch {machine['torch']}."
     )
 
 

@@ -5,7 +5,6 @@ of an earlier, larger grid never slip in. A missing file is one sentence: which,
 """
 
 import csv
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +214,7 @@ class Results:
 def preset_title(params: Params, method: str) -> str:
     """Return the preset of a method with the settings that it replaces, such as `official (steps=100)`."""
     chosen = params.methods[method]
-    score, recover = (dict(_flat(chosen.overrides(stage))) for stage in ("score", "recover"))
+    score, recover = chosen.overrides("score"), chosen.overrides("recover")
     if score == recover:
         texts = [f"{key}={value}" for key, value in score.items()]
     else:
@@ -244,12 +243,3 @@ def thin(history: list[dict[str, float]], most: int) -> list[dict[str, float]]:
 def _columns(cell: Cell) -> dict[str, Any]:
     values = (cell.network, cell.images, cell.num_images, cell.seed, cell.method, cell.target)
     return dict(zip(CELL_COLUMNS, values, strict=True))
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Give the settings with dotted keys for those inside sections."""
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
