@@ -1,0 +1,238 @@
+"""Both engines run the same jobs and refuse the same mistakes."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.repo import Repo
+from import_graph import code_of
+from trees import ROOT, copy_project, dry_run, run, run_well
+
+from practise.cli import STAGES
+from practise.engines import EngineError
+from practise.engines.pipeline import Pipeline
+
+PRESETS = sorted(path.parent.name for path in ROOT.glob("pipelines/*/params.yaml"))
+PARAMS_FILES = ["params.yaml", *(f"pipelines/{name}/params.yaml" for name in PRESETS)]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which DVC sees the presets too."""
+    tree = copy_project(tmp_path_factory.mktemp("project"))
+    ignored = (tree / ".dvcignore").read_text()
+    (tree / ".dvcignore").write_text(re.sub(r"(?m)^/pipelines/.*$", "", ignored))
+    return tree
+
+
+@pytest.fixture
+def there(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The copy as the working directory."""
+    monkeypatch.chdir(tree)
+    return tree
+
+
+def snakemake_options(params_file: str) -> tuple[str, ...]:
+    return ("--configfile", params_file, "--replace-workflow-config", "--", "all")
+
+
+# One grid, two engines
+
+
+@pytest.mark.parametrize("params_file", PARAMS_FILES)
+def test_our_reading_of_the_pipeline_is_dvcs(there: Path, params_file: str) -> None:
+    ours = {job.name: job for job in Pipeline(params_file).jobs}
+    with Repo(str(there)) as repo:
+        stages = {
+            stage.name: stage
+            for stage in repo.index.stages
+            if stage.path_in_repo == str(dvc_yaml(params_file))
+        }
+        assert set(ours) == set(stages)
+        for name, stage in stages.items():
+            deps = [dep for dep in stage.deps if not hasattr(dep, "params")]
+            assert {os.path.relpath(dep.fs_path) for dep in deps} == set(ours[name].deps)
+            assert {os.path.relpath(out.fs_path) for out in stage.outs} == set(ours[name].outs)
+            assert stage.cmd == ours[name].command
+            assert os.path.relpath(stage.wdir) == "."
+
+
+@pytest.mark.parametrize("params_file", PARAMS_FILES)
+def test_both_engines_describe_the_same_jobs(there: Path, params_file: str) -> None:
+    by_command = {job.command: job for job in Pipeline(params_file).jobs}
+    jobs = dry_run(there, *snakemake_options(params_file))
+    assert {command_of(job) for job in jobs} == set(by_command)
+    for job in jobs:
+        ours = by_command[command_of(job)]
+        assert job["rule"] == ours.stage
+        assert set(job["output"].split(", ")) == set(ours.outs)
+        inputs = set(job["input"].split(", "))
+        # a directory stands in dvc.yaml for all files of the grid below it
+        assert not [path for path in inputs if not any(covers(dep, path) for dep in ours.deps)]
+        assert not [dep for dep in ours.deps if not any(covers(dep, path) for path in inputs)]
+
+
+@pytest.mark.parametrize("params_file", PARAMS_FILES)
+def test_both_engines_run_a_job_again_for_the_same_params(there: Path, params_file: str) -> None:
+    pipeline = Pipeline(params_file)
+    with Repo(str(there)) as repo:
+        for stage in repo.index.stages:
+            if stage.path_in_repo != str(dvc_yaml(params_file)):
+                continue
+            keys = {key for dep in stage.deps if hasattr(dep, "params") for key in dep.params}
+            flags = dict(re.findall(r"--([\w-]+) (\S+)", stage.cmd))
+            items = {key.replace("-", "_"): value for key, value in flags.items()}
+            section = json.loads(pipeline.section(stage.name.partition("@")[0], items))
+            assert set(section) == keys
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_holds_a_copy_of_the_pipeline(preset: str) -> None:
+    copy = ROOT / "pipelines" / preset / "dvc.yaml"
+    assert copy.read_bytes() == (ROOT / "dvc.yaml").read_bytes(), f"cp dvc.yaml {copy.relative_to(ROOT)}"
+
+
+def test_every_command_of_the_pipeline_is_a_stage() -> None:
+    assert list(Pipeline("params.yaml").stages) == list(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_names_the_code_that_it_depends_on(stage: str) -> None:
+    needed = code_of(stage, ROOT)
+    named = Pipeline("params.yaml").code(stage)
+    lines = "\n".join(f"      - {path}" for path in needed)
+    assert set(named) == set(needed), f"dvc.yaml: {stage}: the deps in practise/ should be\n{lines}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_names_the_params_that_it_reads(stage: str) -> None:
+    text = (ROOT / "practise" / "stages" / f"{stage}.py").read_text()
+    sections = yaml.safe_load((ROOT / "params.yaml").read_text())
+    read = set(re.findall(r"\bparams\.(\w+)", text)) & set(sections) - {"profile"}
+    spec = Pipeline("params.yaml").stages[stage]
+    named = {
+        key.partition(".")[0] for entry in spec.get("params", []) for keys in entry.values() for key in keys
+    }
+    assert read <= named | {"grid"}, f"dvc.yaml: {stage}: params lacks {', '.join(sorted(read - named))}"
+
+
+@pytest.mark.parametrize("heavy", ["torch", "torchvision", "timm"])
+@pytest.mark.parametrize("stage", ["select", "tables", "figures"])
+def test_a_light_stage_imports_nothing_heavy(stage: str, heavy: str) -> None:
+    code = f"import sys, practise.stages.{stage}; sys.exit({heavy!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_what_measures_time_has_the_machine_to_itself(there: Path) -> None:
+    threads = {
+        job["rule"]: int(job.get("threads", 1)) for job in dry_run(there, "--cores", "16", "--", "all")
+    }
+    assert threads["latency"] == threads["evaluate"] == 16
+    assert threads["score"] == threads["recover"] == Pipeline("params.yaml").params.device.threads
+
+
+# Presets and profiles
+
+
+def test_the_papers_grid_is_the_papers(there: Path) -> None:
+    pipeline = Pipeline("pipelines/paper/params.yaml")
+    counts = {
+        stage: sum(job.stage == stage for job in pipeline.jobs) for stage in ("sample", "score", "evaluate")
+    }
+    assert counts == {"sample": 4 * 5, "score": 3 * 4 * 5, "evaluate": 3 * 4 * 5 * 2}
+
+
+def test_the_papers_preset_dry_runs_by_its_profile(there: Path) -> None:
+    said = run_well(
+        there, "snakemake", "--dry-run", "--workflow-profile", "workflow/profiles/paper", "all_tables"
+    )
+    assert re.search(r"(?m)^evaluate +120$", said)
+    assert "results/default" not in said
+
+
+def test_a_preset_without_its_images_says_which_key_to_set(there: Path) -> None:
+    job = next(job for job in Pipeline("pipelines/paper/params.yaml").jobs if job.stage == "images")
+    done = run(there, *job.command.split())
+    assert done.returncode == 2
+    assert "images.imagenet.train" in done.stderr
+    assert "data/imagenet/train" in done.stderr
+    assert not (there / job.outs[0]).exists()
+
+
+@pytest.mark.parametrize(
+    "profile", sorted(path.parent.name for path in ROOT.glob("workflow/profiles/*/config.yaml"))
+)
+def test_a_profile_holds_only_options_of_snakemake(profile: str) -> None:
+    from snakemake.cli import get_argument_parser
+
+    known = {word.lstrip("-") for action in get_argument_parser()._actions for word in action.option_strings}
+    settings = yaml.safe_load((ROOT / "workflow" / "profiles" / profile / "config.yaml").read_text())
+    plugin = f"{settings.get('executor', 'local')}-"
+    assert not [key for key in settings if key not in known and not key.startswith(plugin)]
+    assert settings["rerun-incomplete"], "what a kill left half-made would stop the next run"
+
+
+# Mistakes
+
+
+def refusal(tree: Path, *options: str) -> str:
+    done = run(tree, "snakemake", "--dry-run", *options)
+    assert done.returncode == 2, done.stderr
+    return next(line for line in done.stderr.splitlines() if line.startswith("practise: "))
+
+
+def test_snakemake_refuses_a_typo_with_our_sentence(there: Path) -> None:
+    typo = (there / "params.yaml").read_text().replace("bp_blocks, practise]", "bp_blocks, practice]")
+    (there / "typo.yaml").write_text(typo.replace("file: params.yaml", "file: typo.yaml"))
+    assert refusal(there, "--configfile", "typo.yaml", "--replace-workflow-config", "--", "all") == (
+        "practise: typo.yaml: grid.methods[1]: unknown method 'practice' (known: bp_blocks, practise). "
+        "Did you mean 'practise'?"
+    )
+
+
+def test_snakemake_refuses_a_value_that_only_it_would_see(there: Path) -> None:
+    assert refusal(there, "all", "--config", "device={name: cpu, threads: 3}") == (
+        "practise: snakemake: the config differs from params.yaml in device: edit the file in place of "
+        "--config, and name another whole file by --configfile FILE --replace-workflow-config"
+    )
+
+
+def test_snakemake_refuses_two_params_files(there: Path) -> None:
+    sentence = refusal(there, "--configfile", "params.yaml", "pipelines/paper/params.yaml", "--", "all")
+    assert sentence.startswith("practise: snakemake: 2 config files are named")
+
+
+def test_a_preset_that_was_copied_but_not_renamed_is_refused(there: Path) -> None:
+    (there / "copied.yaml").write_text((there / "params.yaml").read_text())
+    with pytest.raises(
+        EngineError, match="copied.yaml: profile.file is 'params.yaml', should be 'copied.yaml'"
+    ):
+        Pipeline("copied.yaml")
+
+
+def test_a_preset_without_a_pipeline_is_refused(there: Path) -> None:
+    (there / "pipelines" / "bare").mkdir(exist_ok=True)
+    text = (there / "pipelines" / "paper" / "params.yaml").read_text()
+    (there / "pipelines" / "bare" / "params.yaml").write_text(
+        text.replace("pipelines/paper", "pipelines/bare")
+    )
+    with pytest.raises(EngineError, match="pipelines/bare/dvc.yaml: no such file"):
+        Pipeline("pipelines/bare/params.yaml")
+
+
+def dvc_yaml(params_file: str) -> Path:
+    return Path(params_file).with_name("dvc.yaml")
+
+
+def command_of(job: dict[str, str]) -> str:
+    """Return a rule's command without the log."""
+    return re.sub(r" > \S+ 2>&1$", "", job["command"])
+
+
+def covers(dep: str, path: str) -> bool:
+    return path == dep or path.startswith(f"{dep}/")
