@@ -75,6 +75,8 @@ def reproduce(
                 show()
         code = process.wait()
     if code:
+        if not watch.sentences:  # a defect: its traceback is all that there is to tell
+            print(*watch.tail, sep="\n", file=sys.stderr)
         raise EngineError(watch.describe_failure(log_file))
     return watch.num_run
 
@@ -157,10 +159,9 @@ class Watch:
         return started is not None
 
     def describe_failure(self, log_file: Path) -> str:
-        """Return what to tell when DVC ended with an error."""
+        """Return what to tell when DVC ended with an error: which job, and the sentences of its stage."""
         where = f"the stage {self.job} failed" if self.job else "DVC failed"
-        told = self.sentences or [line for line in self.tail if not line.startswith(("> ", "Updating lock"))]
-        return "\n".join([f"{where}; the whole output is in {log_file}", *told])
+        return "\n".join([f"{where}; the whole output is in {log_file}", *self.sentences])
 
     def _end_job(self) -> None:
         if self.job is not None:
