@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from practise.accuracy import evaluate_accuracy
+from practise.blocks import droppable_blocks
 from practise.hardware import circumstances, resolve_device
 from practise.images import open_source
 from practise.images.loading import stream_batches
@@ -39,6 +40,9 @@ def run(params: Params, *, network: str, weights: Path, card: Path) -> None:
         "head": None,
     }
     teacher = Teacher(build_network(spec, where), find_preprocessing(spec, where), (), described)
+    described["blocks"] = droppable_blocks(
+        teacher.network, teacher.preprocessing.image_size, spec.keep_blocks or (), where
+    )
     sections = [f"networks.{network}", "device"]
     if spec.head is None:
         teacher = _as_it_comes(teacher)

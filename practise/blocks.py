@@ -1,0 +1,138 @@
+"""Find the blocks of a residual network that can be dropped, and drop them in place.
+
+The paper (section 3) drops a block whose output has the shape of its input. Shape alone also fits a plain
+convolution, so we ask for more: **with every weight zero, a residual block passes its input through**
+(up to the activation after the addition). That test needs no list of architectures: it finds `layerS.i`
+of a ResNet, the stride-1 inverted residuals of a MobileNetV2, and nothing in a VGG.
+"""
+
+import copy
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from practise.errors import NetworkError, guess, unknown
+
+# A block worth dropping does work of its own; a lone normalisation or layer scale does not.
+WORKING_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+
+
+def find_blocks(network: nn.Module, image_size: int) -> list[str]:
+    """Names of the droppable blocks, in the order in which the network runs them.
+
+    Args:
+        network: any network that maps images to logits; it is not changed.
+        image_size: side of the square images in pixels.
+
+    Returns:
+        Qualified module names (`layer1.1`, `blocks.2.1`); empty for a network without residual blocks.
+    """
+    names = {module: name for name, module in network.named_modules()}
+    inputs = {
+        names[module]: x for module, x in shape_preserving_calls(network, image_size) if names[module] != ""
+    }
+    found: list[str] = []
+    for name, x in inputs.items():  # completion order: inner modules come before the module around them
+        around_a_block = any(inner.startswith(f"{name}.") for inner in found)
+        if not around_a_block and passes_its_input_through(network.get_submodule(name), x):
+            found.append(name)
+    return found
+
+
+def droppable_blocks(network: nn.Module, image_size: int, keep: Collection[str], where: str) -> list[str]:
+    """The blocks that may be dropped: all that `find_blocks` finds but those to keep.
+
+    Args:
+        network: as for `find_blocks`.
+        image_size: as for `find_blocks`.
+        keep: names of blocks that are never dropped.
+        where: the network's place in the params file, for messages.
+
+    Raises:
+        NetworkError: a block to keep does not exist, or no block is left.
+    """
+    found = find_blocks(network, image_size)
+    for index, name in enumerate(keep):
+        if name not in found:
+            raise NetworkError(f"{where}.keep_blocks[{index}]: {unknown('block', name, found)}")
+    left = [name for name in found if name not in keep]
+    if not left:
+        raise NetworkError(
+            f"{where}: {type(network).__name__} has no block to drop: none is residual with an output of its "
+            "input's shape, or all are kept"
+        )
+    return left
+
+
+def drop_blocks_(network: nn.Module, names: Iterable[str]) -> nn.Module:
+    """Replace the named blocks by identities, in place; the result is a plain, smaller, faster module.
+
+    Raises:
+        NetworkError: the network has no module of that name.
+    """
+    known = dict(network.named_modules())
+    for name in names:
+        if name not in known:
+            raise NetworkError(f"the network has no block '{name}'.{guess(name, known)}")
+        parent, _, child = name.rpartition(".")
+        setattr(network.get_submodule(parent), child, nn.Identity())
+    return network
+
+
+def shape_preserving_calls(
+    network: nn.Module, image_size: int
+) -> Iterator[tuple[nn.Module, Float[Tensor, "1 ..."]]]:
+    """Every module that ran exactly once, one tensor in and one of the same shape out, with its input."""
+    calls: dict[nn.Module, list[Tensor | None]] = {}
+
+    def record(module: nn.Module, args: tuple, kwargs: dict, output: object) -> None:
+        kept = None
+        if len(args) == 1 and not kwargs and isinstance(x := args[0], Tensor) and isinstance(output, Tensor):
+            kept = x.detach() if x.shape == output.shape else None
+        calls.setdefault(module, []).append(kept)
+
+    works = [m for m in network.modules() if any(isinstance(inner, WORKING_LAYERS) for inner in m.modules())]
+    hooks = [m.register_forward_hook(record, with_kwargs=True) for m in works]
+    try:
+        with evaluating(network), torch.no_grad():
+            network(probe_images(network, image_size))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for module, seen in calls.items():
+        if len(seen) == 1 and seen[0] is not None:
+            yield module, seen[0]
+
+
+def passes_its_input_through(module: nn.Module, x: Float[Tensor, "1 ..."]) -> bool:
+    """Whether the module is the identity once all its weights are zero; seen through a final ReLU."""
+    if isinstance(module, WORKING_LAYERS):
+        return False
+    emptied = copy.deepcopy(module).eval()
+    with torch.no_grad():
+        for weight in emptied.parameters():
+            weight.zero_()
+        x = x.abs() + 0.5
+        return torch.equal(emptied(x.clone()), x)
+
+
+def probe_images(network: nn.Module, image_size: int) -> Float[Tensor, "1 3 size size"]:
+    """One fixed random image where the network's weights are, to watch a forward pass with."""
+    weight = next(network.parameters())
+    noise = torch.randn(1, 3, image_size, image_size, generator=torch.Generator().manual_seed(0))
+    return noise.to(weight.device, weight.dtype)
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, each module's own mode again afterwards."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

@@ -1,0 +1,107 @@
+"""Finding and dropping blocks, on networks whose droppable blocks are known by hand."""
+
+import copy
+
+import pytest
+import timm
+import torch
+import torchvision
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import noise, tiny_network
+from torch import nn
+
+from practise.blocks import drop_blocks_, droppable_blocks, find_blocks
+from practise.errors import NetworkError
+
+RESNET34 = [
+    *(f"layer1.{i}" for i in range(3)),
+    *(f"layer2.{i}" for i in range(1, 4)),
+    *(f"layer3.{i}" for i in range(1, 6)),
+    *(f"layer4.{i}" for i in range(1, 3)),
+]
+MOBILENET_V2 = [f"features.{i}" for i in (3, 5, 6, 8, 9, 10, 12, 13, 15, 16)]
+LITE0 = [f"blocks.{name}" for name in ("1.1", "2.1", "3.1", "3.2", "4.1", "4.2", "5.1", "5.2", "5.3")]
+
+
+@pytest.mark.parametrize(
+    ("build", "expected"),
+    [
+        (torchvision.models.resnet34, RESNET34),
+        (torchvision.models.mobilenet_v2, MOBILENET_V2),
+        (lambda: timm.create_model("tf_efficientnet_lite0"), LITE0),
+        (lambda: timm.create_model("vit_tiny_patch16_224", img_size=64), [f"blocks.{i}" for i in range(12)]),
+        (torchvision.models.vgg11, []),
+        (torchvision.models.densenet121, []),
+    ],
+    ids=["resnet34", "mobilenet_v2", "tf_efficientnet_lite0", "vit_tiny", "vgg11", "densenet121"],
+)
+def test_finds_the_blocks_that_are_known_by_hand(build, expected):
+    assert find_blocks(build(), 64) == expected
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    widths=st.lists(st.integers(2, 6), min_size=1, max_size=3),
+    depths=st.data(),
+    linear=st.booleans(),
+)
+def test_finds_every_identity_block_of_a_random_residual_network(widths, depths, linear):
+    counts = tuple(depths.draw(st.integers(1, 3)) for _ in widths)
+    network = tiny_network(tuple(widths), counts, linear)
+    identity = [
+        f"stages.{s}.{b}"
+        for s, count in enumerate(counts)
+        for b in range(count)
+        if isinstance(network.stages[s][b].shortcut, nn.Identity)
+    ]
+    assert find_blocks(network, 16) == identity
+
+
+def test_a_dropped_block_equals_its_identity_path():
+    network, images = tiny_network(), noise(2)
+    expected = copy.deepcopy(network)
+    expected.stages[0][1].forward = lambda x: x
+    pruned = drop_blocks_(copy.deepcopy(network), ["stages.0.1"])
+    assert torch.equal(pruned(images), expected(images))
+
+
+def test_a_pruned_network_is_plain_and_smaller():
+    network = tiny_network()
+    pruned = drop_blocks_(copy.deepcopy(network), ["stages.0.1", "stages.1.2"])
+    lost = {name for name in network.state_dict() if name.startswith(("stages.0.1.", "stages.1.2."))}
+    assert set(pruned.state_dict()) == set(network.state_dict()) - lost
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in pruned.modules())
+
+
+def test_finding_blocks_leaves_the_network_as_it_was():
+    network = tiny_network().train()
+    before = copy.deepcopy(network.state_dict())
+    find_blocks(network, 16)
+    assert network.training
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+def test_an_unknown_block_is_named_with_the_nearest_guess():
+    with pytest.raises(NetworkError) as error:
+        drop_blocks_(tiny_network(), ["stages.0.11"])
+    assert str(error.value) == "the network has no block 'stages.0.11'. Did you mean 'stages.0.1'?"
+
+
+def test_blocks_to_keep_are_left_out_and_must_exist():
+    network = tiny_network()
+    assert droppable_blocks(network, 16, ["stages.0.0"], "networks.tiny") == find_blocks(network, 16)[1:]
+    with pytest.raises(NetworkError) as error:
+        droppable_blocks(network, 16, ["stages.1.0"], "networks.tiny")
+    assert str(error.value).startswith(
+        "networks.tiny.keep_blocks[0]: unknown block 'stages.1.0' (known: stages.0.0,"
+    )
+
+
+def test_a_network_without_residual_blocks_is_refused_in_one_sentence():
+    with pytest.raises(NetworkError) as error:
+        droppable_blocks(torchvision.models.vgg11(), 64, (), "networks.vgg11")
+    assert str(error.value) == (
+        "networks.vgg11: VGG has no block to drop: none is residual with an output of its input's shape, "
+        "or all are kept"
+    )

@@ -1,0 +1,74 @@
+"""A small random residual network for unit tests: basic or bottleneck blocks, any widths and depths."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Block(nn.Module):
+    """`relu(x + f(x))`, or with a 1×1 shortcut where the width or the resolution changes."""
+
+    def __init__(self, width_in: int, width: int, stride: int, linear: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=linear)
+        self.bn2 = nn.BatchNorm2d(width)
+        changes = width_in != width or stride != 1
+        self.shortcut = (
+            nn.Sequential(nn.Conv2d(width_in, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+            if changes
+            else nn.Identity()
+        )
+        self.linear = linear
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        y = y + self.shortcut(x)
+        return y if self.linear else torch.relu(y)
+
+
+class TinyNet(nn.Module):
+    """Stem, stages of blocks, pooling, classifier."""
+
+    def __init__(self, widths: list[int], depths: list[int], linear: bool = False, classes: int = 4) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, widths[0], 3, 1, 1), nn.BatchNorm2d(widths[0]), nn.ReLU())
+        before = [widths[0], *widths]
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                *(
+                    Block(before[s] if b == 0 else width, width, 2 if b == 0 and s else 1, linear)
+                    for b in range(depth)
+                )
+            )
+            for s, (width, depth) in enumerate(zip(widths, depths, strict=True))
+        )
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Linear(widths[-1], classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for stage in self.stages:
+            x = stage(x)
+        return self.classifier(self.pool(x).flatten(1))
+
+
+def tiny_network(
+    widths: tuple[int, ...] = (8, 12), depths: tuple[int, ...] = (3, 3), linear: bool = False, seed: int = 0
+) -> TinyNet:
+    """A network with random weights and random batch norm statistics, in evaluation mode."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = TinyNet(list(widths), list(depths), linear)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.weight, 0.5, 1.0)
+                nn.init.normal_(module.bias, std=0.1)
+                nn.init.normal_(module.running_mean, std=0.1)  # type: ignore[arg-type]
+                nn.init.uniform_(module.running_var, 0.5, 1.5)  # type: ignore[arg-type]
+    return network.eval()
+
+
+def noise(n: int, size: int = 16, seed: int = 1) -> Tensor:
+    """Random images."""
+    return torch.randn(n, 3, size, size, generator=torch.Generator().manual_seed(seed))
