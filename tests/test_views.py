@@ -1,0 +1,46 @@
+"""Views and batches follow from seed and step alone."""
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from practise.preprocessing import Preprocessing
+from practise.views import centre_views, draw_batch, draw_views
+
+PREPROCESSING = Preprocessing(32, (0.5,) * 3, (0.25,) * 3, "bilinear", 0.875)
+
+
+def pictures(count: int) -> list[Image.Image]:
+    noise = np.random.default_rng(0).integers(0, 256, (count, 48, 40, 3), dtype=np.uint8)
+    return [Image.fromarray(pixels) for pixels in noise]
+
+
+@given(num_images=st.integers(1, 20), batch_size=st.integers(1, 50), steps=st.integers(1, 10))
+def test_every_image_comes_up_equally_often(num_images, batch_size, steps):
+    drawn = torch.cat([draw_batch(num_images, batch_size, 5, step) for step in range(steps)])
+    counts = torch.bincount(drawn, minlength=num_images)
+    assert len(drawn) == steps * batch_size
+    assert counts.max() - counts.min() <= 1
+
+
+def test_the_same_seed_gives_the_same_views_and_another_seed_others():
+    images = pictures(3)
+    first, again, other = (draw_views(images, [0, 2, 2], PREPROCESSING, seed) for seed in (1, 1, 2))
+    assert first.shape == (3, 3, 32, 32)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert not torch.equal(first[1], first[2])  # two views of one image
+
+
+def test_drawing_views_leaves_the_global_generator_alone():
+    state = torch.random.get_rng_state()
+    draw_views(pictures(1), [0], PREPROCESSING, 1)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_centre_views_are_the_evaluation_view():
+    images = pictures(2)
+    expected = (np.asarray(PREPROCESSING.view(images[1]), dtype=np.float64) / 255 - 0.5) / 0.25
+    assert np.allclose(centre_views(images, PREPROCESSING)[1].permute(1, 2, 0), expected, atol=1e-5)
