@@ -1,0 +1,139 @@
+"""The one latency function: forward passes of several networks, taken in turn so that drift cancels.
+
+A machine's speed drifts by more than the few percent that a block is worth. So every round times each network
+once, in an order that turns round by round, and a reduction is the median over rounds of a *ratio* within the
+round. Before each timed pass the same network runs once untimed: caches then hold its weights, as they do
+on a device that serves one network.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from practise.hardware import device_name, dtype_name, resolve_dtype
+from practise.params import LatencyParams
+from practise.progress import track
+
+
+@dataclass(frozen=True)
+class Latency:
+    """What one network takes for one batch.
+
+    Attributes:
+        median_ms: median over the rounds, in milliseconds.
+        spread: interquartile range divided by the median.
+        reduction: share of the reference's latency that is saved, the median of paired ratios.
+        unstable: whether the spread is above the limit, so that the numbers should not be trusted.
+    """
+
+    median_ms: float
+    spread: float
+    reduction: float
+    unstable: bool
+
+
+def measure_latency(
+    networks: Mapping[str, nn.Module],
+    *,
+    batch_size: int,
+    image_size: int,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+    rounds: int = 100,
+    warmup: int = 10,
+    max_spread: float = 0.1,
+) -> dict[str, Latency]:
+    """Latency of each network, side by side; the first is the reference for reductions.
+
+    Args:
+        networks: networks by name; they are moved to the device and number format, channels last.
+        batch_size: images in a forward pass.
+        image_size: side of the square images in pixels.
+        device: a GPU is timed with events, a CPU with the wall clock.
+        dtype: number format of weights and images.
+        rounds: timed passes of each network.
+        warmup: untimed passes of each network before the first round.
+        max_spread: spread above which a network's measurement is called unstable.
+    """
+    noise = torch.randn(batch_size, 3, image_size, image_size, generator=torch.Generator().manual_seed(0))
+    images = noise.to(device, dtype, memory_format=torch.channels_last)
+    ready = {
+        name: network.to(device, dtype, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        for name, network in networks.items()
+    }
+    clock = time_on_gpu if device.type == "cuda" else time_on_cpu
+    times: dict[str, list[float]] = {name: [] for name in ready}
+    with torch.inference_mode():
+        for network in ready.values():
+            for _ in range(warmup):
+                network(images)
+        order = list(ready)
+        for _ in track(range(rounds), "measure latency"):
+            for name in order:
+                times[name].append(clock(ready[name], images))
+            order.reverse()  # A B C, C B A: a steady drift falls on all alike
+    reference = times[next(iter(times))]
+    return {name: summarise(own, reference, max_spread) for name, own in times.items()}
+
+
+def summarise(times: list[float], reference: list[float], max_spread: float) -> Latency:
+    """Median, spread and reduction of a network's times against the reference's of the same rounds (ms)."""
+    median = statistics.median(times)
+    quarters = statistics.quantiles(times, n=4) if len(times) > 1 else [median] * 3
+    spread = (quarters[2] - quarters[0]) / median
+    ratio = statistics.median(own / theirs for own, theirs in zip(times, reference, strict=True))
+    return Latency(median, spread, 1 - ratio, spread > max_spread)
+
+
+def time_on_cpu(network: Callable[[Tensor], Tensor], images: Tensor) -> float:
+    """Milliseconds of the second of two passes, by the wall clock."""
+    network(images)
+    start = time.perf_counter()
+    network(images)
+    return (time.perf_counter() - start) * 1e3
+
+
+def time_on_gpu(network: Callable[[Tensor], Tensor], images: Tensor) -> float:
+    """Milliseconds of the second of two passes, by events on the GPU's own clock."""
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    network(images)
+    torch.cuda.synchronize()
+    start.record()
+    network(images)
+    end.record()
+    torch.cuda.synchronize()
+    return start.elapsed_time(end)
+
+
+def measure_with(
+    settings: LatencyParams, networks: Mapping[str, nn.Module], image_size: int, device: torch.device
+) -> dict[str, Latency]:
+    """`measure_latency` with the section `latency` of the params."""
+    return measure_latency(
+        networks,
+        batch_size=settings.batch_size,
+        image_size=image_size,
+        device=device,
+        dtype=resolve_dtype(settings.dtype, device),
+        rounds=settings.rounds,
+        warmup=settings.warmup,
+        max_spread=settings.max_spread,
+    )
+
+
+def describe_setting(settings: LatencyParams, image_size: int, device: torch.device) -> dict[str, Any]:
+    """What a latency belongs to: device, threads, number format, batch and image size."""
+    return {
+        "batch_size": settings.batch_size,
+        "image_size": image_size,
+        "dtype": dtype_name(resolve_dtype(settings.dtype, device)),
+        "threads": torch.get_num_threads(),
+        "device": device.type,
+        "device_name": device_name(device),
+        "rounds": settings.rounds,
+    }
