@@ -40,6 +40,9 @@ STAGES = {
 }
 """The stages in the order of the pipeline: name -> module:function."""
 
+TIMED_STAGES = ("latency", "evaluate")
+"""The stages that measure time; while they run, idle threads spin, as they do where a network is served."""
+
 COMMANDS = {
     "check": "practise.commands:check",
     "schema": "practise.commands:schema",
@@ -115,7 +118,7 @@ def _run_stage(stage: str, texts: list[str]) -> int:
     from practise.runs import write_volatile
 
     params = load_params(_params_file(texts))
-    prepare_environment(params.device)  # before the stage imports numpy or torch
+    prepare_environment(params.device, timed=stage in TIMED_STAGES)  # before numpy or torch is imported
     run = _load(STAGES[stage])
     values = parse_flags(stage, flags_of(run), texts)
     values.pop("params_file", None)

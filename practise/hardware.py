@@ -92,14 +92,18 @@ def dtype_name(dtype: "torch.dtype") -> str:
     return next(name for name, torch_name in DTYPES.items() if str(dtype) == f"torch.{torch_name}")
 
 
-def prepare_environment(device: DeviceSettings) -> None:
+def prepare_environment(device: DeviceSettings, timed: bool = False) -> None:
     """Set what numerical libraries read when they are imported; call it before torch or numpy is.
 
     An engine may set other numbers of threads for its jobs; sums, and so bits, would differ between engines.
 
     Args:
         device: The section `device` of the params.
+        timed: Whether latency will be measured. Elsewhere idle threads sleep: spinning ones slow other jobs
+            on the same cores down tenfold.
     """
+    if not timed:
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(device.threads)
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS repeats its bits only with a fixed workspace
@@ -111,7 +115,7 @@ def prepare(device: DeviceSettings) -> None:
     Args:
         device: The section `device` of the params.
     """
-    prepare_environment(device)
+    prepare_environment(device, timed=True)
     import torch
 
     torch.set_num_threads(device.threads)

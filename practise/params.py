@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, create_model
+from pydantic import BaseModel, ConfigDict, Field, Strict
 
 # The names that may stand in a params file. A new criterion, source, … is one word here and one entry in the
 # registry of the module that carries it out.
@@ -83,6 +83,9 @@ class NetworkParams(Section):
     head: Name | None = Field(
         description="Images on whose training split a linear head is fitted; null: the network's classifier."
     )
+    keep_blocks: List[Text] | None = Field(
+        None, description="Droppable blocks that are never dropped, by their names in the network."
+    )
 
 
 class ImagesParams(Section):
@@ -115,11 +118,15 @@ class LatencyParams(Section):
 
 
 class ScoreParams(Section):
-    """The default preset of the recoverability score."""
+    """The default preset of the recoverability score: closed-form adaptors, judged on other images."""
 
-    steps: Count = Field(description="Optimisation steps for each block.")
-    lr: Positive = Field(description="Learning rate.")
-    batch_size: Count = Field(description="Images in a step.")
+    ridge: Positive = Field(
+        description="Pull of the adaptors towards the identity, as a share of the features' mean power."
+    )
+    folds: Annotated[int, Field(ge=2)] = Field(
+        description="Parts of the images; each is judged by adaptors fitted on the others."
+    )
+    batch_size: Count = Field(description="Images in a forward pass.")
     dtype: Dtype = Field(description="Number format; auto: bf16 where the device computes in it, else fp32.")
 
 
@@ -134,7 +141,11 @@ class RecoverParams(Section):
     """The default preset of the recovery."""
 
     steps: Count = Field(description="Optimisation steps.")
-    batch_size: Count = Field(description="Images in a step.")
+    batch_size: Count = Field(description="Views in a step.")
+    views: Count | None = Field(
+        description="Random views of each image, drawn once and used again; null draws afresh at every step."
+    )
+    smallest_crop: Share = Field(description="Share of an image's area that the smallest random crop covers.")
     lr: LearningRates = Field(description="Peak learning rate, by loss.")
     weight_decay: NotNegative = Field(description="Decoupled weight decay.")
     dtype: Dtype = Field(description="Number format; auto: bf16 where the device computes in it, else fp32.")
@@ -148,21 +159,30 @@ class SelectParams(Section):
     )
 
 
-def _partly(model: type[Section], name: str) -> type[Section]:
-    """Return the model with every key optional, also inside its sections: what a method may override."""
-    fields: dict[str, Any] = {}
-    for key, field in model.model_fields.items():
-        kind: Any = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
-            kind = _partly(kind, f"{name}{kind.__name__}")
-        else:
-            kind = Annotated[kind, *field.metadata] if field.metadata else kind
-        fields[key] = (kind | None, Field(None, description=field.description))
-    return create_model(name, __base__=Section, __doc__=f"Keys of {model.__name__} to override.", **fields)
+class ScoreOverrides(Section):
+    """Settings of scoring that a method replaces in its preset; each preset has some of them."""
+
+    ridge: Positive | None = Field(None, description="default: as in score.")
+    folds: Annotated[int, Field(ge=2)] | None = Field(None, description="default: as in score.")
+    steps: Count | None = Field(None, description="official: SGD steps for each block.")
+    lr: Positive | None = Field(None, description="official: SGD's learning rate.")
+    batch_size: Count | None = Field(None, description="Images in a step.")
+    dtype: Dtype | None = Field(None, description="Number format.")
 
 
-ScoreOverrides = _partly(ScoreParams, "ScoreOverrides")
-RecoverOverrides = _partly(RecoverParams, "RecoverOverrides")
+class RecoverOverrides(Section):
+    """Settings of recovery that a method replaces in its preset."""
+
+    steps: Count | None = Field(None, description="Optimisation steps.")
+    batch_size: Count | None = Field(None, description="Views in a step.")
+    views: Count | None = Field(None, description="Random views of each image, drawn once.")
+    smallest_crop: Share | None = Field(None, description="As in recover.")
+    lr: Positive | None = Field(None, description="Peak learning rate.")
+    weight_decay: NotNegative | None = Field(None, description="Weight decay.")
+    dtype: Dtype | None = Field(None, description="Number format.")
+    optimizer: Literal["adamw", "sgd"] | None = Field(None, description="The optimizer.")
+    schedule: Literal["one_cycle", "steps"] | None = Field(None, description="The learning rate's schedule.")
+    frozen_batch_norm: bool | None = Field(None, description="Keep the original's batch norm statistics.")
 
 
 class MethodParams(Section):
@@ -173,8 +193,8 @@ class MethodParams(Section):
     preset: Preset = Field(
         description="official: the authors' settings; default: the sections score and recover."
     )
-    score: ScoreOverrides | None = Field(None, description="Keys that replace the preset's in scoring.")  # type: ignore[valid-type]
-    recover: RecoverOverrides | None = Field(None, description="Keys that replace the preset's in recovery.")  # type: ignore[valid-type]
+    score: ScoreOverrides | None = Field(None, description="Keys that replace the preset's in scoring.")
+    recover: RecoverOverrides | None = Field(None, description="Keys that replace the preset's in recovery.")
 
     def overrides(self, stage: Literal["score", "recover"]) -> dict[str, Any]:
         """Return the keys, with their values, that this method replaces in a stage's preset."""

@@ -15,7 +15,16 @@ from pydantic import ValidationError
 
 from practise.commands import schema_text
 from practise.errors import ParamsError
-from practise.params import Library, Source, json_schema, load_params, names_of, parse_params
+from practise.params import (
+    Criterion,
+    Library,
+    Loss,
+    Source,
+    json_schema,
+    load_params,
+    names_of,
+    parse_params,
+)
 
 ROOT = Path(__file__).parents[1]
 VALUES: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -201,17 +210,17 @@ def test_a_folder_with_its_directories_is_right() -> None:
 
 
 def test_a_method_may_override_single_keys_of_a_preset() -> None:
-    overrides = {"steps": 3, "lr": {"mimic": 0.5}}
+    overrides = {"steps": 3, "lr": 0.5}
     method = parse_params(changed(**{"methods.practise.recover": overrides})).methods["practise"]
     assert method.overrides("recover") == overrides
     assert method.overrides("score") == {}
 
 
 def test_overrides_are_checked_like_the_sections_they_override() -> None:
-    overrides = {"stepz": 3, "steps": 0, "lr": {"mimic": -1}}
-    stepz, steps, mimic = problems_of(changed(**{"methods.practise.recover": overrides}))
+    overrides = {"stepz": 3, "steps": 0, "lr": -1}
+    stepz, steps, lr = problems_of(changed(**{"methods.practise.recover": overrides}))
     assert steps == "params.yaml: methods.practise.recover.steps: is 0, should be at least 1"
-    assert mimic == "params.yaml: methods.practise.recover.lr.mimic: is -1, should be greater than 0"
+    assert lr == "params.yaml: methods.practise.recover.lr: is -1, should be greater than 0"
     assert stepz.startswith("params.yaml: methods.practise.recover.stepz: unknown key (known: steps, ")
     assert stepz.endswith("Did you mean 'steps'?")
 
@@ -317,7 +326,12 @@ def test_the_committed_schema_is_made_from_the_code() -> None:
 
 @pytest.mark.parametrize(
     ("names", "registry"),
-    [(Source, "practise.images:SOURCES"), (Library, "practise.libraries:LIBRARIES")],
+    [
+        (Source, "practise.images:SOURCES"),
+        (Library, "practise.libraries:LIBRARIES"),
+        (Criterion, "practise.criteria:CRITERIA"),
+        (Loss, "practise.recovery:LOSSES"),
+    ],
 )
 def test_every_name_that_is_allowed_is_carried_out(names: Any, registry: str) -> None:
     module, variable = registry.split(":")

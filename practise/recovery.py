@@ -1,0 +1,256 @@
+"""Recover a pruned network on the few images (section 3.3).
+
+PRACTISE finetunes all weights to *mimic* the original's features before pooling, without labels; the paper's
+baseline minimises cross-entropy instead. `official` is the authors' recipe: SGD, batch norm in training mode,
+a fresh random view of each image at each step. `default` is ours: AdamW on a one-cycle schedule for a few
+dozen steps, batch norm frozen (statistics of 50 images are worse than the original's), and a bank of random
+views whose targets the original network computes only once.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Int64
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
+
+from practise.errors import RecoveryError
+from practise.features import feature_extractor, find_feature_layer
+from practise.hardware import resolve_dtype
+from practise.preprocessing import Preprocessing
+from practise.progress import track
+from practise.resume import Resume
+from practise.views import combine, draw_batch, draw_views
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a recovery minimises.
+
+    Attributes:
+        output: what of the two networks is compared: `features` before pooling, or `logits`.
+        asks_teacher: whether the target is the original's output; else it is the labels.
+        compare: from the student's output and the target to one number.
+    """
+
+    output: str
+    asks_teacher: bool
+    compare: Callable[[Tensor, Tensor], Tensor]
+
+
+LOSSES: dict[str, Loss] = {
+    "mimic": Loss("features", asks_teacher=True, compare=functional.mse_loss),
+    "cross_entropy": Loss("logits", asks_teacher=False, compare=functional.cross_entropy),
+}
+
+
+@dataclass(frozen=True)
+class RecoveryRecipe:
+    """How a recovery trains.
+
+    Attributes:
+        steps: optimisation steps.
+        batch_size: views in a step.
+        lr: peak learning rate.
+        optimizer: `adamw` or `sgd` (momentum 0.9).
+        schedule: `one_cycle`, or `steps`: divided by ten every 40 % of the steps.
+        weight_decay: decoupled for AdamW.
+        frozen_batch_norm: keep the original's statistics instead of each batch's.
+        views: random views of each image that are drawn once and used again; None draws afresh at every step.
+        smallest_crop: share of an image that the smallest random crop covers.
+        dtype: number format of the passes; weights and their updates are in fp32.
+    """
+
+    steps: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    dtype: str
+    optimizer: str = "adamw"
+    schedule: str = "one_cycle"
+    frozen_batch_norm: bool = True
+    views: int | None = None
+    smallest_crop: float = 0.08
+
+
+SGD = RecoveryRecipe(
+    steps=2000, batch_size=64, lr=0.02, weight_decay=1e-4, dtype="fp32",
+    optimizer="sgd", schedule="steps", frozen_batch_norm=False,
+)  # fmt: skip
+OFFICIAL = {"mimic": SGD, "cross_entropy": replace(SGD, lr=1e-4)}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a recovery's history."""
+
+    step: int
+    loss: float
+    lr: float
+
+
+def recover_(
+    student: nn.Module,
+    teacher: nn.Module,
+    images: Sequence[Image.Image],
+    labels: Int64[Tensor, " n"],
+    preprocessing: Preprocessing,
+    loss: Loss,
+    recipe: RecoveryRecipe,
+    seed: int,
+    resume: Resume | None = None,
+) -> list[Step]:
+    """Finetune a pruned network on the few images, in place.
+
+    Args:
+        student: the pruned network, on its device.
+        teacher: the original, on the same device, in evaluation mode.
+        images: the few images, RGB, any size.
+        labels: their classes; only a loss that does not ask the teacher looks at them.
+        preprocessing: the network's.
+        loss: what to minimise.
+        recipe: how to train.
+        seed: decides batches and views.
+        resume: where the state is kept so that a killed run can go on.
+
+    Returns:
+        The loss and learning rate of each step.
+
+    Raises:
+        RecoveryError: the loss became infinite or not a number.
+    """
+    device = next(student.parameters()).device
+    student.requires_grad_(True).train(not recipe.frozen_batch_norm)
+    optimizer, schedule = build_optimizer(student, recipe)
+    history: list[Step] = []
+    if resume is not None and (state := resume.load()) is not None:
+        student.load_state_dict(state["student"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        history = [Step(*row) for row in state["history"]]
+    with run_to(loss.output, student, teacher, preprocessing.image_size, recipe.dtype) as (run, ask):
+        bank = ViewBank(images, labels, preprocessing, recipe, loss, ask, seed, device)
+        for step in track(range(len(history), recipe.steps), "recover"):
+            views, targets = bank.batch(step)
+            error = loss.compare(run(views), targets)
+            optimizer.zero_grad()
+            error.backward()
+            history.append(Step(step, error.item(), optimizer.param_groups[0]["lr"]))
+            if not torch.isfinite(error):
+                raise RecoveryError(
+                    f"the loss became {error.item()} at step {step}; lower the learning rate (recover.lr)"
+                )
+            optimizer.step()
+            schedule.step()
+            if resume is not None:
+                resume.save_now_and_then(
+                    lambda: {
+                        "student": student.state_dict(),
+                        "optimizer": optimizer.state_dict(),
+                        "schedule": schedule.state_dict(),
+                        "history": [(row.step, row.loss, row.lr) for row in history],
+                    }
+                )
+    student.eval()
+    return history
+
+
+def build_optimizer(
+    student: nn.Module, recipe: RecoveryRecipe
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """The recipe's optimizer and learning rate schedule."""
+    weights = list(student.parameters())
+    optimizer: torch.optim.Optimizer
+    if recipe.optimizer == "sgd":
+        optimizer = torch.optim.SGD(weights, recipe.lr, momentum=0.9, weight_decay=recipe.weight_decay)
+    else:
+        optimizer = torch.optim.AdamW(weights, recipe.lr, weight_decay=recipe.weight_decay)
+    if recipe.schedule == "steps":
+        every = max(1, round(0.4 * recipe.steps))
+        return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, every, gamma=0.1)
+    one_cycle = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.lr, total_steps=recipe.steps + 1, pct_start=0.1
+    )
+    return optimizer, one_cycle
+
+
+@contextlib.contextmanager
+def run_to(
+    output: str, student: nn.Module, teacher: nn.Module, image_size: int, dtype: str
+) -> Iterator[tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]]:
+    """Functions from views to the fp32 output of the student (with gradients) and of the teacher."""
+    device = next(student.parameters()).device
+    number_format = resolve_dtype(dtype, device)
+    with contextlib.ExitStack() as stack:
+        student_run: Callable[[Tensor], Tensor] = student
+        teacher_run: Callable[[Tensor], Tensor] = teacher
+        if output == "features":
+            layer = find_feature_layer(teacher, image_size)
+            student_run, teacher_run = (
+                stack.enter_context(feature_extractor(net, layer)) for net in (student, teacher)
+            )
+
+        def run(views: Tensor) -> Tensor:
+            with torch.autocast(device.type, number_format, enabled=number_format != torch.float32):
+                return student_run(views).float()
+
+        def ask(views: Tensor) -> Tensor:
+            with (
+                torch.no_grad(),
+                torch.autocast(device.type, number_format, enabled=number_format != torch.float32),
+            ):
+                return teacher_run(views).float()
+
+        yield run, ask
+
+
+class ViewBank:
+    """The training views with their targets: drawn and asked for once, or afresh at every step."""
+
+    def __init__(
+        self,
+        images: Sequence[Image.Image],
+        labels: Int64[Tensor, " n"],
+        preprocessing: Preprocessing,
+        recipe: RecoveryRecipe,
+        loss: Loss,
+        ask: Callable[[Tensor], Tensor],
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.images, self.labels, self.preprocessing, self.recipe = images, labels, preprocessing, recipe
+        self.loss, self.ask, self.seed, self.device = loss, ask, seed, device
+        self.kept: tuple[Tensor, Tensor] | None = None
+        if recipe.views is not None:
+            most = -(-recipe.steps * recipe.batch_size // len(images))  # more would never be looked at
+            indices = torch.arange(len(images)).repeat(min(recipe.views, most))
+            pairs = [self.draw(part, place) for place, part in enumerate(indices.split(recipe.batch_size))]
+            self.kept = (
+                torch.cat([views for views, _ in pairs]),
+                torch.cat([targets for _, targets in pairs]),
+            )
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Normalised views and targets of one step."""
+        if self.kept is None:
+            picked = draw_batch(len(self.images), self.recipe.batch_size, self.seed, step)
+            return self.draw(picked, step)
+        views, targets = self.kept
+        picked = draw_batch(len(views), self.recipe.batch_size, self.seed, step).to(self.device)
+        return views[picked].contiguous(memory_format=torch.channels_last), targets[picked]
+
+    def draw(self, indices: Int64[Tensor, " batch"], place: int) -> tuple[Tensor, Tensor]:
+        """New views of the indexed images, with their targets."""
+        drawn = draw_views(
+            self.images,
+            indices.tolist(),
+            self.preprocessing,
+            combine(self.seed, place),
+            self.recipe.smallest_crop,
+        )
+        views = self.preprocessing.normalise(drawn.to(self.device))
+        views = views.contiguous(memory_format=torch.channels_last)
+        return views, self.ask(views) if self.loss.asks_teacher else self.labels[indices].to(self.device)

@@ -1,0 +1,69 @@
+"""Measure the recovered network: accuracy and size, and its latency beside the original's."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from practise.accuracy import check_classes, evaluate_accuracy
+from practise.cost import count_gmacs, count_params
+from practise.files import write_result
+from practise.hardware import check, circumstances, resolve_device
+from practise.images.loading import stream_evaluation
+from practise.images.manifest import read_listing
+from practise.latency import describe_setting, measure_with
+from practise.networks import load_teacher
+from practise.params import Params
+from practise.students import load_student
+
+OUTPUTS = ("out", "latency")
+
+
+def run(
+    params: Params,
+    *,
+    network: str,
+    images: str,
+    teacher: Path,
+    listing: Path,
+    student: Path,
+    card: Path,
+    hardware: Path,
+    out: Path,
+    latency: Path,
+) -> None:
+    """Measure the recovered network.
+
+    Args:
+        network: Name of an entry of the section networks.
+        images: Name of an entry of the section images.
+        teacher: The original network's weights, safetensors.
+        listing: The evaluation images, JSON.
+        student: The recovered network's weights, safetensors.
+        card: What the recovered network is, JSON.
+        hardware: The description of this machine, JSON.
+        out: The accuracy and the size, JSON.
+        latency: The latencies of the original and the recovered network, JSON.
+    """
+    check(hardware)
+    device = resolve_device(params.device.name)
+    original = load_teacher(teacher)
+    recovered = load_student(original, student, card).network
+    classes = read_listing(listing).classes
+    check_classes(original.classes, classes, f"{params.profile.file}: networks.{network} on images.{images}")
+    size = original.preprocessing.image_size
+    cost = {"gmacs": count_gmacs(recovered, size), "params": count_params(recovered)}
+    batches = stream_evaluation(params, listing, original.preprocessing)
+    accuracy = evaluate_accuracy(recovered, batches, device)
+    sections = (f"images.{images}", "evaluate", "device", f"networks.{network}")
+    made = circumstances(
+        params, *sections, device=device, dtype="fp32", batch_size=params.evaluate.batch_size, image_size=size
+    )
+    write_result(out, "accuracy", {**asdict(accuracy), **cost}, made)
+
+    networks = {"original": original.network, "student": recovered}
+    measured = measure_with(params.latency, networks, size, device)
+    setting = describe_setting(params.latency, size, device)
+    result = {**setting, **{name: asdict(latency) for name, latency in measured.items()}}
+    shaped_by = ("latency", "device", f"networks.{network}")
+    write_result(
+        latency, "latency", result, circumstances(params, *shaped_by, device=device, image_size=size)
+    )

@@ -1,0 +1,86 @@
+"""Drop the chosen blocks and recover the network on the few images."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from practise.files import read_result, sha256, write_csv
+from practise.hardware import circumstances, resolve_device
+from practise.images.loading import load_training_images
+from practise.networks import load_teacher
+from practise.params import Params
+from practise.presets import recovery_recipe
+from practise.recovery import LOSSES, recover_
+from practise.resume import Resume
+from practise.students import prune, save_student
+
+OUTPUTS = ("student", "card", "history")
+
+
+def run(
+    params: Params,
+    *,
+    network: str,
+    images: str,
+    method: str,
+    seed: int,
+    teacher: Path,
+    sample: Path,
+    select: Path,
+    student: Path,
+    card: Path,
+    history: Path,
+) -> None:
+    """Drop the chosen blocks and recover.
+
+    Args:
+        network: Name of an entry of the section networks.
+        images: Name of an entry of the section images.
+        method: Name of an entry of the section methods.
+        seed: Seed of batches and random views.
+        teacher: The original network's weights, safetensors.
+        sample: The images that are handed over, JSON.
+        select: The blocks to drop, JSON.
+        student: The recovered network's weights, safetensors.
+        card: What the recovered network is, JSON.
+        history: The loss of each step, CSV.
+    """
+    device = resolve_device(params.device.name)
+    chosen = params.methods[method]
+    original = load_teacher(teacher)
+    few, labels = load_training_images(params, sample, original.preprocessing)
+    dropped = read_result(select, "select")["dropped_blocks"]
+    recipe = recovery_recipe(params, method)
+    pruned = prune(original, dropped).to(device)
+    resume = Resume(student, [method, seed, asdict(recipe), dropped, sha256(teacher), sha256(sample)])
+    steps = recover_(
+        pruned,
+        original.network.to(device),
+        few,
+        labels,
+        original.preprocessing,
+        LOSSES[chosen.loss],
+        recipe,
+        seed,
+        resume,
+    )
+    described = {
+        "network": network,
+        "dropped_blocks": dropped,
+        "loss": chosen.loss,
+        "preset": chosen.preset,
+        "recipe": asdict(recipe),
+        "steps": len(steps),
+    }
+    sections = ("recover", f"methods.{method}", f"images.{images}", "device", f"networks.{network}")
+    made = circumstances(
+        params,
+        *sections,
+        device=device,
+        dtype=recipe.dtype,
+        batch_size=recipe.batch_size,
+        image_size=original.preprocessing.image_size,
+        seed=seed,
+    )
+    write_csv(history, ("step", "loss", "lr"), [(row.step, row.loss, row.lr) for row in steps])
+    save_student(pruned, described, student, card, made)
+    resume.finish()

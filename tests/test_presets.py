@@ -1,0 +1,52 @@
+"""From the params file to recipes: the authors' numbers, the file's numbers, and what a method replaces."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from practise.errors import ParamsError
+from practise.params import parse_params
+from practise.presets import recovery_recipe, score_recipe
+from practise.recoverability import RidgeRecipe, SgdRecipe
+
+VALUES = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
+
+
+def with_method(**method: Any):
+    entry = {"criterion": "recoverability", "loss": "mimic", "preset": "official", **method}
+    return parse_params({**VALUES, "methods": {**VALUES["methods"], "mine": entry}})
+
+
+def test_official_is_the_authors_recipe_whatever_the_file_says():
+    params = with_method()
+    assert score_recipe(params, "mine") == SgdRecipe(2000, 0.02, 0.9, 1e-4, 64, "fp32")
+    recipe = recovery_recipe(params, "mine")
+    assert (recipe.steps, recipe.lr, recipe.optimizer, recipe.batch_size) == (2000, 0.02, "sgd", 64)
+    assert (recipe.frozen_batch_norm, recipe.views, recipe.dtype) == (False, None, "fp32")
+    assert recovery_recipe(with_method(loss="cross_entropy"), "mine").lr == 1e-4
+
+
+def test_default_is_the_files_recipe():
+    params = with_method(preset="default")
+    assert score_recipe(params, "mine") == RidgeRecipe(**VALUES["score"])
+    recipe = recovery_recipe(params, "mine")
+    assert (recipe.steps, recipe.lr) == (VALUES["recover"]["steps"], VALUES["recover"]["lr"]["mimic"])
+    assert (recipe.optimizer, recipe.frozen_batch_norm) == ("adamw", True)
+
+
+def test_a_method_replaces_single_settings():
+    params = with_method(score={"steps": 10}, recover={"steps": 5, "frozen_batch_norm": True})
+    assert score_recipe(params, "mine") == SgdRecipe(steps=10)
+    recipe = recovery_recipe(params, "mine")
+    assert (recipe.steps, recipe.lr, recipe.frozen_batch_norm) == (5, 0.02, True)
+
+
+def test_a_setting_that_the_preset_does_not_have_is_refused():
+    with pytest.raises(ParamsError) as error:
+        score_recipe(with_method(score={"ridge": 0.1}), "mine")
+    assert str(error.value) == (
+        "params.yaml: methods.mine.score: this preset has no setting 'ridge' "
+        "(known: steps, lr, momentum, weight_decay, batch_size, dtype)"
+    )

@@ -1,0 +1,124 @@
+"""Recovery: it recovers, repeats bit by bit, and goes on after a kill as if nothing had happened."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from test_views import PREPROCESSING, pictures
+from tiny import tiny_network
+from torch import nn
+
+from practise.blocks import drop_blocks_
+from practise.errors import RecoveryError
+from practise.recovery import LOSSES, OFFICIAL, RecoveryRecipe, Step, build_optimizer, recover_
+from practise.resume import Resume
+from practise.views import combine, draw_views
+
+RECIPE = RecoveryRecipe(steps=12, batch_size=8, lr=1e-3, weight_decay=0.01, dtype="fp32", views=4)
+OFFICIAL_SHORT = replace(OFFICIAL["mimic"], steps=6, batch_size=8)
+
+
+def recover(
+    recipe: RecoveryRecipe, loss: str = "mimic", resume: Resume | None = None
+) -> tuple[nn.Module, list[Step]]:
+    teacher = tiny_network()
+    student = drop_blocks_(copy.deepcopy(teacher), ["stages.0.1"])
+    labels = torch.arange(8) % 4
+    history = recover_(student, teacher, pictures(8), labels, PREPROCESSING, LOSSES[loss], recipe, 0, resume)
+    return student, history
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("loss", ["mimic", "cross_entropy"])
+def test_recovery_lowers_its_loss(loss):
+    _, history = recover(replace(RECIPE, steps=80, lr=1e-2, views=2), loss)
+    assert [row.step for row in history] == list(range(80))
+    assert sum(row.loss for row in history[-5:]) < 0.8 * sum(row.loss for row in history[:5])
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, OFFICIAL_SHORT], ids=["default", "official"])
+def test_the_same_seed_gives_the_same_bits(recipe):
+    first, again = recover(recipe), recover(recipe)
+    assert same(first[0], again[0])
+    assert first[1] == again[1]
+
+
+def test_the_first_loss_is_the_distance_of_the_features():
+    _, history = recover(replace(RECIPE, views=1, steps=1))
+    teacher = tiny_network()
+    student = drop_blocks_(copy.deepcopy(teacher), ["stages.0.1"])
+    drawn = draw_views(pictures(8), range(8), PREPROCESSING, combine(0, 0))
+    views = PREPROCESSING.normalise(drawn)
+    with torch.no_grad():
+        ours, theirs = (net.stages[1](net.stages[0](net.stem(views))) for net in (student, teacher))
+    assert history[0].loss == pytest.approx(((ours - theirs) ** 2).mean().item(), rel=1e-4)
+
+
+def test_frozen_batch_norm_keeps_the_originals_statistics():
+    frozen, _ = recover(RECIPE)
+    trained, _ = recover(replace(RECIPE, frozen_batch_norm=False))
+    original = tiny_network()
+    assert torch.equal(frozen.stem[1].running_mean, original.stem[1].running_mean)
+    assert not torch.equal(trained.stem[1].running_mean, original.stem[1].running_mean)
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, OFFICIAL_SHORT], ids=["default", "official"])
+def test_a_killed_run_goes_on_and_ends_in_the_same_bits(recipe, tmp_path, monkeypatch):
+    undisturbed = recover(recipe)
+    monkeypatch.setattr("practise.resume.SECONDS_BETWEEN_SAVES", -1.0)
+    out = tmp_path / "student.safetensors"
+
+    class Killed(Exception):  # noqa: N818 - not an error
+        pass
+
+    class KilledAtStepThree(Resume):
+        def save_now_and_then(self, state):
+            super().save_now_and_then(state)
+            if len(state()["history"]) == 3:
+                raise Killed
+
+    with pytest.raises(Killed):
+        recover(recipe, resume=KilledAtStepThree(out, "key"))
+    resumed = Resume(out, "key")
+    assert len(resumed.load()["history"]) == 3
+    network, history = recover(recipe, resume=resumed)
+    assert same(network, undisturbed[0])
+    assert history == undisturbed[1]
+    resumed.finish()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_of_another_question_or_a_damaged_one_is_ignored(tmp_path, monkeypatch):
+    monkeypatch.setattr("practise.resume.SECONDS_BETWEEN_SAVES", -1.0)
+    resume = Resume(tmp_path / "result.json", {"seed": 1})
+    resume.save_now_and_then(lambda: {"scores": 1.0})
+    assert resume.load() == {"scores": 1.0}
+    assert Resume(tmp_path / "result.json", {"seed": 2}).load() is None
+    resume.path.write_bytes(resume.path.read_bytes()[:100])
+    assert resume.load() is None
+
+
+def test_the_official_schedule_is_the_authors():
+    optimizer, schedule = build_optimizer(tiny_network(), OFFICIAL["mimic"])
+    rates = []
+    for _ in range(2000):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert [rates[step] for step in (0, 799, 800, 1599, 1600)] == pytest.approx(
+        [0.02, 0.02, 0.002, 0.002, 0.0002]
+    )
+    group = optimizer.param_groups[0]
+    assert (type(optimizer), group["momentum"], group["weight_decay"]) == (torch.optim.SGD, 0.9, 1e-4)
+
+
+def test_a_loss_that_is_not_finite_is_told_in_one_sentence():
+    with pytest.raises(RecoveryError) as error:
+        recover(replace(OFFICIAL_SHORT, lr=1e20))
+    assert str(error.value).endswith("lower the learning rate (recover.lr)")
+    assert str(error.value).startswith("the loss became ")
