@@ -1,0 +1,33 @@
+"""The criteria by name: what they look at and how their scores are used."""
+
+from test_views import PREPROCESSING, pictures
+from tiny import tiny_network
+
+from practise.blocks import find_blocks
+from practise.criteria import CRITERIA, Question
+from practise.recoverability import RidgeRecipe, Scorer
+
+RECIPE = RidgeRecipe(ridge=0.1, folds=2, batch_size=4, dtype="fp32")
+
+
+def question(done: dict[str, float] | None = None) -> Question:
+    network = tiny_network()
+    blocks = find_blocks(network, 32)
+    return Question(network, blocks, pictures(6), PREPROCESSING, RECIPE, 0, done or {})
+
+
+def test_first_blocks_go_in_network_order_whatever_they_save():
+    criterion = CRITERIA["first_blocks"]
+    scores = dict(criterion.score(question()))
+    assert sorted(scores, key=scores.__getitem__) == question().blocks
+    assert not criterion.per_latency
+
+
+def test_recoverability_is_weighed_against_latency_and_goes_on_from_what_is_done():
+    criterion, asked = CRITERIA["recoverability"], question({"stages.0.0": 5.0})
+    scores = dict(criterion.score(asked))
+    alone = dict(Scorer(asked.network, asked.images, PREPROCESSING, RECIPE, 0).score(["stages.1.1"]))
+    assert list(scores) == asked.blocks
+    assert scores["stages.0.0"] == 5.0
+    assert scores["stages.1.1"] == alone["stages.1.1"]
+    assert criterion.per_latency
