@@ -17,7 +17,7 @@ TABLES = ["fewshot", "latency", "blocks", "recovery"]
 FIGURES = ["tradeoff", "recoverability", "curves"]
 
 THREADS = config["device"]["threads"]
-MACHINE = workflow.cores or THREADS  # for rules that measure time: nothing else runs beside them
+MACHINE = workflow.resource_settings.cores or THREADS  # for what measures time: nothing else runs beside it
 GPU = PLAN.gpus_per_job
 
 
