@@ -5,6 +5,7 @@ Choices made here go by what the hardware can do, never by a clock, so that the 
 the same.
 """
 
+import ctypes
 import os
 import platform
 import subprocess
@@ -99,11 +100,12 @@ def prepare_environment(device: DeviceSettings, timed: bool = False) -> None:
 
     Args:
         device: The section `device` of the params.
-        timed: Whether latency will be measured. Elsewhere idle threads sleep: spinning ones slow other jobs
-            on the same cores down tenfold.
+        timed: Whether latency will be measured. Elsewhere idle threads sleep, because spinning ones slow
+            other jobs on the same cores down tenfold, and freed memory is kept for the next tensor.
     """
     if not timed:
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        _keep_freed_memory()
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(device.threads)
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS repeats its bits only with a fixed workspace
@@ -201,6 +203,18 @@ def cpu_name() -> str:
     if sys.platform == "darwin":
         return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
     return platform.processor() or platform.machine()
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep freed memory for the next tensor: a training step then takes half as long.
+
+    Left alone, every activation above 32 MB is mapped anew and cleared page by page.
+    """
+    mmap_max, trim_threshold = -4, -1  # glibc's names of what mallopt sets, in malloc.h
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(mmap_max, 0)
+        libc.mallopt(trim_threshold, 2**31 - 1)
 
 
 def _computes_bf16(device: "torch.device") -> bool:
