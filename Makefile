@@ -25,15 +25,15 @@ test: lint ## format, lint, types and all tests
 lint: setup ## check format, lint and types
 	@ruff format --check --quiet . || { echo "make format puts that right"; exit 1; }
 	@ruff check --quiet .
-	@snakefmt --check --quiet workflow
-	@snakemake --lint > $(READY).lint 2>&1 || { cat $(READY).lint; exit 1; }
+	@said=$$(snakefmt --check workflow 2>&1) || { echo "$$said"; echo "make format puts that right"; exit 1; }
+	@said=$$(snakemake --lint 2>&1) || { echo "$$said"; exit 1; }
 	@mypy --no-error-summary
 	@echo "format, lint and types: right"
 
 format: setup ## put the format right
 	@ruff format --quiet .
 	@ruff check --quiet --fix .
-	@snakefmt --quiet workflow
+	@snakefmt workflow 2> /dev/null
 
 sync: setup ## make DVC and Snakemake agree, whichever ran last
 	@practise sync
@@ -54,5 +54,5 @@ lock: setup ## choose the versions in requirements*.txt anew from pyproject.toml
 	  > $(READY).new && mv $(READY).new requirements-dev.txt
 
 clean: ## remove what was made, but .venv and DVC's cache: `dvc checkout` brings results back
-	@git clean -Xdfq results logs dvc_plots .snakemake .mypy_cache .ruff_cache .hypothesis
+	@git clean -Xdfq results logs dvc_plots .snakemake .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find practise tests -name __pycache__ -type d -prune -exec rm -rf {} +
