@@ -1,5 +1,6 @@
 """`practise demo`: run the whole pipeline by DVC, then say what came out and where to look."""
 
+import subprocess
 import time
 from pathlib import Path
 
@@ -33,4 +34,13 @@ def demo(*, params_file: Path = Path("params.yaml")) -> int:
     print(f"\n{(paths.tables / 'fewshot.md').read_text(encoding='utf-8')}")
     print(f"The picture to open: {paths.figures / 'tradeoff.png'}")
     print(f"All tables and figures: {paths.tables}/, {paths.figures}/")
+    record = pipeline.file.with_suffix(".lock")
+    if not is_committed(record):
+        print(f"To compare later runs with this one: git add {record} && git commit -m 'My baseline'")
     return 0
+
+
+def is_committed(file: Path) -> bool:
+    """Whether git knows a file; also where there is no git to ask."""
+    listed = subprocess.run(["git", "ls-files", str(file)], capture_output=True, text=True)
+    return listed.returncode != 0 or bool(listed.stdout)
