@@ -25,15 +25,23 @@ from practise.grid import Paths
 from practise.progress import describe_seconds
 
 TYPICAL_SECONDS = {
-    "images": 4,
-    "teacher": 25,
-    "original": 8,
-    "latency": 20,
-    "score": 12,
-    "recover": 16,
-    "evaluate": 10,
+    "hardware": 5,
+    "images": 2,
+    "teacher": 28,
+    "original": 9,
+    "sample": 1,
+    "latency": 35,
+    "score": 9,
+    "select": 1,
+    "recover": 20,
+    "evaluate": 12,
+    "tables": 2,
+    "figures": 4,
 }
-"""What a job takes on two cores, for the first guess at the time left; the run's own times replace it."""
+"""What a job of the embedded default takes on two cores, start-up included: the first guess at the time left."""
+
+TRUST_SECONDS = 60
+"""For how long a run weighs the typical times against its own."""
 
 STARTS = re.compile(r"Running stage '(?:[^']*:)?([^':]+)':")
 SKIPS = re.compile(r"Stage '(?:[^']*:)?([^':]+)' (?:didn't change|is cached)")
@@ -169,12 +177,13 @@ class Watch:
             self.job = None
 
     def _typical(self, stage: str) -> float:
-        """Return a job's usual time: as its likes took in this run, else as typical at this pace."""
-        if self._seconds[stage]:
-            return sum(self._seconds[stage]) / len(self._seconds[stage])
-        typical = sum(TYPICAL_SECONDS.get(name, 3) * len(times) for name, times in self._seconds.items())
-        taken = sum(sum(times) for times in self._seconds.values())
-        return TYPICAL_SECONDS.get(stage, 3) * (taken / typical if typical else 1.0)
+        """Return a job's usual time: as its likes took in this run, else as typical, at this run's pace."""
+        if times := self._seconds.get(stage):
+            return sum(times) / len(times)
+        runs = list(self._seconds.items())
+        typical = TRUST_SECONDS + sum(TYPICAL_SECONDS.get(name, 3) * len(times) for name, times in runs)
+        taken = TRUST_SECONDS + sum(sum(times) for _, times in runs)
+        return TYPICAL_SECONDS.get(stage, 3) * taken / typical
 
 
 class Remaining(ProgressColumn):
