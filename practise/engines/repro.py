@@ -38,7 +38,7 @@ TYPICAL_SECONDS = {
     "tables": 2,
     "figures": 4,
 }
-"""What a job of the embedded default takes on two cores, start-up included: the first guess at the time left."""
+"""What a job of the embedded default takes on two cores, its start included: the first guess."""
 
 TRUST_SECONDS = 60
 """For how long a run weighs the typical times against its own."""
