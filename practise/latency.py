@@ -3,7 +3,7 @@
 A machine's speed drifts by more than the few percent that a block is worth. So every round times each network
 once, in an order that turns round by round, and a reduction is the median over rounds of a *ratio* within the
 round. Before its timed passes a network runs once untimed: caches then hold its weights, as they do on a
-device that serves one network. Of two timed passes the faster counts: another program may have had the core.
+device that serves one network. Of a few timed passes the fastest counts; others may have had the core.
 """
 
 import statistics
@@ -19,8 +19,8 @@ from practise.hardware import device_name, dtype_name, resolve_dtype
 from practise.params import LatencyParams
 from practise.progress import track
 
-PASSES = 2
-"""Timed passes in a turn; the faster counts."""
+PASSES = 4
+"""Timed passes in a turn; the fastest counts."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def summarise(times: list[float], reference: list[float], max_spread: float) -> 
 
 
 def time_on_cpu(network: Callable[[Tensor], Tensor], images: Tensor) -> float:
-    """Milliseconds of one pass by the wall clock: after an untimed pass, the faster of two."""
+    """Milliseconds of one pass by the wall clock: after an untimed pass, the fastest of a few."""
     network(images)
     times = []
     for _ in range(PASSES):
@@ -105,7 +105,7 @@ def time_on_cpu(network: Callable[[Tensor], Tensor], images: Tensor) -> float:
 
 
 def time_on_gpu(network: Callable[[Tensor], Tensor], images: Tensor) -> float:
-    """Milliseconds of one pass by events on the GPU's own clock: after an untimed pass, the faster of two."""
+    """Milliseconds of one pass by events on the GPU's own clock: the fastest of a few."""
     network(images)
     times = []
     for _ in range(PASSES):

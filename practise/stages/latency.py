@@ -1,20 +1,34 @@
-"""Measure the original network and each network with one block dropped, side by side."""
+"""Measure the original network and each network with one block dropped, side by side.
+
+Which blocks are dropped follows from these latencies, so a machine measures them once: the measurement is
+kept in `.practise/`, and as long as machine, network and settings are the same, results that were deleted
+come back from it with the same choices. `--again` measures anew.
+"""
 
 import copy
+import hashlib
+import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from practise.blocks import drop_blocks_
-from practise.files import write_result
+from practise.files import read_result, write_result
 from practise.hardware import check, circumstances, resolve_device
 from practise.latency import describe_setting, measure_with
-from practise.networks import load_teacher
+from practise.networks import Teacher, load_teacher
 from practise.params import Params
 
 OUTPUTS = ("out",)
+KEPT = Path(".practise", "latency")
+"""Where this machine's measurements are kept, in the project's folder and out of git."""
 
 
-def run(params: Params, *, network: str, teacher: Path, hardware: Path, out: Path) -> None:
+def run(
+    params: Params, *, network: str, teacher: Path, hardware: Path, out: Path, again: bool = False
+) -> None:
     """Measure what dropping each block saves.
 
     Args:
@@ -22,19 +36,30 @@ def run(params: Params, *, network: str, teacher: Path, hardware: Path, out: Pat
         teacher: The original network's weights, safetensors.
         hardware: The description of this machine, JSON.
         out: The latencies, JSON.
+        again: Measure, also when this machine's measurement was kept.
     """
-    check(hardware)
+    machine = check(hardware)
     device = resolve_device(params.device.name)
     original = load_teacher(teacher)
     size = original.preprocessing.image_size
+    setting = {**describe_setting(params.latency, size, device), "max_spread": params.latency.max_spread}
+    subject = [original.card[key] for key in ("library", "architecture", "num_classes", "blocks")]
+    kept = KEPT / f"{_hash([machine, setting, params.latency.warmup, subject])}.json"
+    sections = ("latency", "device", f"networks.{network}")
+    made = circumstances(params, *sections, device=device, image_size=size)
+    if again or not kept.is_file():
+        write_result(kept, "latency", {**setting, **_measure(params, original, device)}, made)
+    write_result(out, "latency", read_result(kept, "latency"), made)
+
+
+def _measure(params: Params, original: Teacher, device: torch.device) -> dict[str, Any]:
     networks = {"original": original.network} | {
         block: drop_blocks_(copy.deepcopy(original.network), [block]) for block in original.card["blocks"]
     }
-    measured = {
-        name: asdict(latency)
-        for name, latency in measure_with(params.latency, networks, size, device).items()
-    }
-    setting = describe_setting(params.latency, size, device)
-    result = {**setting, "original": measured.pop("original"), "blocks": measured}
-    sections = ("latency", "device", f"networks.{network}")
-    write_result(out, "latency", result, circumstances(params, *sections, device=device, image_size=size))
+    measured = measure_with(params.latency, networks, original.preprocessing.image_size, device)
+    blocks = {name: asdict(latency) for name, latency in measured.items()}
+    return {"original": blocks.pop("original"), "blocks": blocks}
+
+
+def _hash(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
