@@ -21,7 +21,8 @@ class Cell:
         method: A name in `params.methods`.
         num_images: How many images are handed over.
         seed: The seed of the sample, the scores and the recovery.
-        target: The latency reduction to reach, as a share of the original's latency (0.2 is 20 %).
+        target: The latency reduction to reach, as a share of the original's latency (0.2 is 20 %); from 1 on,
+            the number of blocks to drop.
     """
 
     network: str

@@ -10,7 +10,8 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
+from pydantic_core import PydanticCustomError
 
 # The names that may stand in a params file. A new criterion, source, … is one word here and one entry in the
 # registry of the module that carries it out.
@@ -28,6 +29,20 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0)]
+
+
+def _whole_from_one_on(target: float) -> float:
+    if target < 1:
+        return target
+    if target != int(target):
+        raise PydanticCustomError(
+            "not_whole", "should be below 1 (a latency reduction) or whole (a number of blocks)"
+        )
+    return int(target)
+
+
+Target = Annotated[float, Field(gt=0), AfterValidator(_whole_from_one_on)]
+"""What a choice of blocks has to reach: below 1 a latency reduction, from 1 on a number of blocks."""
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -65,7 +80,9 @@ class GridParams(Section):
     num_images: List[Count] = Field(description="How many images are handed over.")
     seeds: List[Seed] = Field(description="Seeds of the sample, the scores and the recovery.")
     methods: List[Name] = Field(description="Names of entries of the section methods.")
-    targets: List[Share] = Field(description="Latency reductions to reach; 0.2 is 20 % less.")
+    targets: List[Target] = Field(
+        description="Latency reductions to reach (0.2 is 20 % less); from 1 on, numbers of blocks to drop."
+    )
 
 
 class NetworkParams(Section):

@@ -24,7 +24,8 @@ def select_blocks(
     Args:
         scores: what dropping each block costs, in network order; the lowest goes first.
         reductions: tau, the share of the original latency that dropping each block alone saves.
-        target: the share of the original latency to save; single reductions are taken to add up.
+        target: the share of the original latency to save, where single reductions are taken to add up; from
+            1 on, the number of blocks to drop, as the paper states it for its own networks.
         per_latency: rank by score per reduction (the paper's s) rather than by the score itself.
         tolerance: how far the sum may stay below the target.
 
@@ -38,13 +39,20 @@ def select_blocks(
     if unmeasured:
         raise SelectionError(f"the latency of block '{unmeasured[0]}' was not measured; measure again")
     useful = {name: reductions[name] for name in scores if reductions[name] > 0}
+    ranked = sorted(useful, key=lambda name: scores[name] / useful[name] if per_latency else scores[name])
+    if target >= 1:
+        if target > len(ranked):
+            raise SelectionError(
+                f"dropping {target:g} blocks is out of reach: the network has {len(ranked)} that save time "
+                "here; lower grid.targets"
+            )
+        return [name for name in scores if name in ranked[: round(target)]]
     reach = math.fsum(useful.values())
     if reach < target - tolerance:
         raise SelectionError(
             f"a latency reduction of {target:.1%} is out of reach: dropping all {len(useful)} blocks that "
             f"save time gives {reach:.1%} here; lower grid.targets, or measure at another batch or image size"
         )
-    ranked = sorted(useful, key=lambda name: scores[name] / useful[name] if per_latency else scores[name])
     chosen: list[str] = []
     while math.fsum(useful[name] for name in chosen) < target - tolerance:
         chosen.append(ranked[len(chosen)])

@@ -120,7 +120,10 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         ({"grid.seeds": [1.0]}, "grid.seeds[0]: is 1.0, should be a whole number"),
         ({"grid.num_images": [0]}, "grid.num_images[0]: is 0, should be at least 1"),
         ({"grid.targets": [0]}, "grid.targets[0]: is 0, should be greater than 0"),
-        ({"grid.targets": [22]}, "grid.targets[0]: is 22, should be less than 1"),
+        (
+            {"grid.targets": [2.5]},
+            "grid.targets[0]: should be below 1 (a latency reduction) or whole (a number of blocks)",
+        ),
         ({"grid.targets": [True]}, "grid.targets[0]: is true, should be a number"),
         ({"grid.targets": [float("nan")]}, "grid.targets[0]: is not finite (nan), should be a finite number"),
         (

@@ -64,3 +64,15 @@ def test_a_target_out_of_reach_says_how_far_the_blocks_reach():
 def test_a_block_without_a_latency_is_named():
     with pytest.raises(SelectionError, match="the latency of block 'b' was not measured; measure again"):
         select_blocks({"a": 1.0, "b": 2.0}, {"a": 0.1}, 0.1, per_latency=True)
+
+
+def test_a_target_from_one_on_is_a_number_of_blocks():
+    scores = {"a": 4.0, "b": 1.0, "c": 2.0, "d": 3.0}
+    saved = {"a": 0.5, "b": 0.01, "c": 0.1, "d": 0.1}
+    assert select_blocks(scores, saved, 2, per_latency=True) == ["a", "c"]
+    assert select_blocks(scores, saved, 2, per_latency=False) == ["b", "c"]
+    with pytest.raises(SelectionError) as error:
+        select_blocks(scores, saved, 5, per_latency=True)
+    assert str(error.value) == (
+        "dropping 5 blocks is out of reach: the network has 4 that save time here; lower grid.targets"
+    )

@@ -39,7 +39,7 @@ def make_tree(destination: Path) -> Path:
     tree = copy_project(destination)
     params = yaml.safe_load((tree / "params.yaml").read_text())
     params["device"].update(name="cpu", threads=1)
-    params["grid"].update(seeds=[0], num_images=[8], targets=[0.02])
+    params["grid"].update(seeds=[0], num_images=[8], targets=[1])
     params["networks"]["efficientnet_lite0"]["image_size"] = 64
     params["latency"].update(rounds=12, warmup=2)
     params["recover"].update(steps=3, batch_size=8, views=2)

@@ -99,7 +99,7 @@ def _caption(frame: pd.DataFrame, hidden: set[str], rounds: set[str]) -> str:
         "Network": f"network {first['network']}",
         "Images": f"images {first['images']}",
         "Handed over": f"{count_of('image', first['num_images'])} handed over",
-        "Target": f"latency target {target_title(first['target_reduction'])}",
+        "Target": f"target {target_title(first['target_reduction'])}",
         "Preset": f"preset {first['preset']}",
     }
     parts = [text for column, text in setting.items() if column in hidden]

@@ -93,11 +93,13 @@ def _decade(value: float) -> int:
 
 
 def target_title(target: float) -> str:
-    """Return a latency target, a share of the original's latency, in percent.
+    """Return a latency target, a share of the original's latency, in percent; from 1 on, a number of blocks.
 
     >>> target_title(0.16)
     '16 %'
     """
+    if target >= 1:
+        return f"{target:g} block{'s' if target > 1 else ''}"
     return f"{100 * target:.4g} %"
 
 

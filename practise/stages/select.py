@@ -18,7 +18,7 @@ def run(
 
     Args:
         method: Name of an entry of the section methods.
-        target_reduction: Share of the original's latency to save.
+        target_reduction: Share of the original's latency to save; from 1 on, the number of blocks to drop.
         score: The blocks' scores, JSON.
         latency: The blocks' latencies, JSON.
         out: The blocks to drop, JSON.
