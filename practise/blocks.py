@@ -7,7 +7,7 @@ of a ResNet, the stride-1 inverted residuals of a MobileNetV2, and nothing in a 
 """
 
 import copy
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -95,13 +95,7 @@ def shape_preserving_calls(
         calls.setdefault(module, []).append(kept)
 
     works = [m for m in network.modules() if any(isinstance(inner, WORKING_LAYERS) for inner in m.modules())]
-    hooks = [m.register_forward_hook(record, with_kwargs=True) for m in works]
-    try:
-        with evaluating(network), torch.no_grad():
-            network(probe_images(network, image_size))
-    finally:
-        for hook in hooks:
-            hook.remove()
+    watch_calls(network, works, record, image_size)
     for module, seen in calls.items():
         if len(seen) == 1 and seen[0] is not None:
             yield module, seen[0]
@@ -117,6 +111,22 @@ def passes_its_input_through(module: nn.Module, x: Float[Tensor, "1 ..."]) -> bo
             weight.zero_()
         x = x.abs() + 0.5
         return torch.equal(emptied(x.clone()), x)
+
+
+def watch_calls(
+    network: nn.Module,
+    modules: Iterable[nn.Module],
+    record: Callable[[nn.Module, tuple, dict, object], None],
+    image_size: int,
+) -> None:
+    """Run the network once on a probe; `record` is told each call with its output; no hook is left."""
+    hooks = [module.register_forward_hook(record, with_kwargs=True) for module in modules]
+    try:
+        with evaluating(network), torch.no_grad():
+            network(probe_images(network, image_size))
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def probe_images(network: nn.Module, image_size: int) -> Float[Tensor, "1 3 size size"]:

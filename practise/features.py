@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from practise.blocks import evaluating, probe_images
+from practise.blocks import watch_calls
 from practise.errors import NetworkError
 
 FeatureExtractor = Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, "n c y x"]]
@@ -26,17 +26,11 @@ def find_feature_layer(network: nn.Module, image_size: int) -> str:
     layers: list[str] = []
     names = {module: name for name, module in network.named_modules()}
 
-    def record(module: nn.Module, args: tuple, output: object) -> None:
+    def record(module: nn.Module, args: tuple, kwargs: dict, output: object) -> None:
         if isinstance(output, Tensor) and output.ndim == 4 and output[0, 0].numel() > 1:
             layers.append(names[module])
 
-    hooks = [module.register_forward_hook(record) for module in names if module is not network]
-    try:
-        with evaluating(network), torch.no_grad():
-            network(probe_images(network, image_size))
-    finally:
-        for hook in hooks:
-            hook.remove()
+    watch_calls(network, [module for module in names if module is not network], record, image_size)
     if not layers:
         raise NetworkError(
             f"{type(network).__name__} gives no feature map of more than one pixel at {image_size} px; "
@@ -71,3 +65,15 @@ def feature_extractor(network: nn.Module, layer: str) -> Iterator[FeatureExtract
         yield extract
     finally:
         hook.remove()
+
+
+def in_format(
+    run: Callable[[Tensor], Tensor], device: torch.device, dtype: torch.dtype
+) -> Callable[[Tensor], Tensor]:
+    """The function computed in a number format, with its output in fp32."""
+
+    def run_in_format(images: Tensor) -> Tensor:
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            return run(images).float()
+
+    return run_in_format

@@ -26,7 +26,7 @@ from practise.adaptors import attach_adaptors_, multiply_before_
 from practise.blocks import drop_blocks_
 from practise.dataflow import Seats, find_seats
 from practise.errors import RecoveryError
-from practise.features import FeatureExtractor, feature_extractor, find_feature_layer
+from practise.features import FeatureExtractor, feature_extractor, find_feature_layer, in_format
 from practise.hardware import resolve_dtype
 from practise.preprocessing import Preprocessing
 from practise.progress import track
@@ -196,9 +196,4 @@ class Scorer:
     def extractor(self, network: nn.Module) -> Iterator[FeatureExtractor]:
         """A function from images to fp32 features, computed in the recipe's number format."""
         with feature_extractor(network, self.layer) as extract:
-
-            def extract_in_format(images: Tensor) -> Tensor:
-                with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-                    return extract(images).float()
-
-            yield extract_in_format
+            yield in_format(extract, self.device, self.dtype)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from practise.errors import RecoveryError
-from practise.features import feature_extractor, find_feature_layer
+from practise.features import feature_extractor, find_feature_layer, in_format
 from practise.hardware import resolve_dtype
 from practise.preprocessing import Preprocessing
 from practise.progress import track
@@ -193,18 +193,8 @@ def run_to(
                 stack.enter_context(feature_extractor(net, layer)) for net in (student, teacher)
             )
 
-        def run(views: Tensor) -> Tensor:
-            with torch.autocast(device.type, number_format, enabled=number_format != torch.float32):
-                return student_run(views).float()
-
-        def ask(views: Tensor) -> Tensor:
-            with (
-                torch.no_grad(),
-                torch.autocast(device.type, number_format, enabled=number_format != torch.float32),
-            ):
-                return teacher_run(views).float()
-
-        yield run, ask
+        ask = torch.no_grad()(in_format(teacher_run, device, number_format))
+        yield in_format(student_run, device, number_format), ask
 
 
 class ViewBank:
