@@ -67,6 +67,22 @@ def droppable_blocks(network: nn.Module, image_size: int, keep: Collection[str],
     return left
 
 
+def alike_blocks(network: nn.Module, names: Iterable[str], image_size: int) -> list[list[str]]:
+    """The blocks in groups of the same layers on inputs of the same shape, which take the same time.
+
+    Args:
+        network: as for `find_blocks`.
+        names: blocks, in network order.
+        image_size: as for `find_blocks`.
+    """
+    shapes = {module: x.shape for module, x in shape_preserving_calls(network, image_size)}
+    groups: dict[tuple[str, torch.Size], list[str]] = {}
+    for name in names:
+        block = network.get_submodule(name)
+        groups.setdefault((repr(block), shapes[block]), []).append(name)
+    return list(groups.values())
+
+
 def drop_blocks_(network: nn.Module, names: Iterable[str]) -> nn.Module:
     """Replace the named blocks by identities, in place; the result is a plain, smaller, faster module.
 

@@ -70,15 +70,17 @@ def missing_data(params: Params) -> Iterator[str]:
     heads = [network.head for network in networks if network.head is not None]
     for name in dict.fromkeys([*params.grid.images, *heads]):
         try:
-            open_source(name, params.images[name])
+            open_source(name, params.images[name], params.profile.file, params.data)
         except PractiseError as error:
             yield str(error)
     for name, network in zip(params.grid.networks, networks, strict=True):
         is_path = network.weights != "own" and not network.weights.startswith("package:")
-        if is_path and not Path(network.weights).is_file():
+        path = params.data.find(network.weights)
+        if is_path and not path.is_file():
             yield (
-                f"networks.{name}.weights: no such file '{network.weights}', should be own, package:NAME or "
-                "the path of a .safetensors file or state dict"
+                f"{params.profile.file}: networks.{name}.weights: no such file '{path}', should be own, "
+                "package:NAME or the path of a .safetensors file or state dict"
+                f"{params.data.advice(network.weights)}"
             )
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 from practise.preprocessing import Preprocessing
-from practise.recoverability import RidgeRecipe, Scorer, SgdRecipe
+from practise.recoverability import RidgeRecipe, SgdRecipe, score_blocks
 
 Scores = Iterator[tuple[str, float]]
 
@@ -49,8 +49,15 @@ class Criterion:
 
 def score_recoverability(question: Question) -> Scores:
     """R(B): the paper's."""
-    scorer = Scorer(question.network, question.images, question.preprocessing, question.recipe, question.seed)
-    return scorer.score(question.blocks, question.done)
+    return score_blocks(
+        question.network,
+        question.blocks,
+        question.images,
+        question.preprocessing,
+        question.recipe,
+        question.seed,
+        question.done,
+    )
 
 
 def score_first_blocks(question: Question) -> Scores:

@@ -10,7 +10,7 @@ architectures: walk it backwards from the block's input and pass only through no
 apart (additions, normalisations, activations); the convolutions where the walk ends are the writers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -81,6 +81,17 @@ def find_seats(network: nn.Module, block_names: list[str], image_size: int) -> d
             before=tuple(sorted(readers, key=order.__getitem__)),
         )
     return seats
+
+
+def union(seats: Mapping[str, Seats], blocks: Collection[str]) -> Seats:
+    """The seats around several dropped blocks, each once; those inside a dropped block are gone with it."""
+    gone = tuple(f"{block}." for block in blocks)
+
+    def of(side: str) -> tuple[str, ...]:
+        every = (name for block in blocks for name in getattr(seats[block], side))
+        return tuple(dict.fromkeys(name for name in every if not name.startswith(gone)))
+
+    return Seats(of("after"), of("before"))
 
 
 def run_with_graph(

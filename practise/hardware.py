@@ -88,6 +88,22 @@ def resolve_dtype(name: str, device: "torch.device") -> "torch.dtype":
     return dtype
 
 
+def training_dtype(name: str, network: "torch.nn.Module", device: "torch.device") -> "torch.dtype":
+    """Return the number format to train in: as `resolve_dtype`, but fp32 where bf16 is slower.
+
+    On a CPU the backward pass of depthwise convolutions is slower in bf16 (`benchmarks/formats.py`).
+
+    Args:
+        name: `auto`, `fp32` or `bf16`.
+        network: What is trained.
+        device: Where it is computed.
+    """
+    import torch
+
+    depthwise = any(isinstance(m, torch.nn.Conv2d) and m.groups > 1 for m in network.modules())
+    return resolve_dtype("fp32" if name == "auto" and depthwise and device.type == "cpu" else name, device)
+
+
 def dtype_name(dtype: "torch.dtype") -> str:
     """Return our name of a number format, such as `bf16`."""
     return next(name for name, torch_name in DTYPES.items() if str(dtype) == f"torch.{torch_name}")

@@ -9,7 +9,7 @@ device that serves one network. Of a few timed passes the fastest counts; others
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -93,6 +93,12 @@ def summarise(times: list[float], reference: list[float], max_spread: float) -> 
     return Latency(median, spread, 1 - ratio, spread > max_spread)
 
 
+def part_of(without_all: Latency, whole: Latency, count: int) -> Latency:
+    """The network without one of several blocks that take the same time, from the one without all of them."""
+    reduction = without_all.reduction / count
+    return replace(without_all, median_ms=whole.median_ms * (1 - reduction), reduction=reduction)
+
+
 def time_on_cpu(network: Callable[[Tensor], Tensor], images: Tensor) -> float:
     """Milliseconds of one pass by the wall clock: after an untimed pass, the fastest of a few."""
     network(images)
@@ -133,6 +139,19 @@ def measure_with(
         warmup=settings.warmup,
         max_spread=settings.max_spread,
     )
+
+
+def measure_also(
+    settings: LatencyParams, networks: Mapping[str, nn.Module], image_size: int, device: torch.device
+) -> list[dict[str, Any]]:
+    """The same at each of `latency.also`: a record of its batch size and, by name, of every network."""
+    records = []
+    for batch_size in settings.also or ():
+        at_that_size = settings.model_copy(update={"batch_size": batch_size})
+        measured = measure_with(at_that_size, networks, image_size, device)
+        times = {name: asdict(latency) for name, latency in measured.items()}
+        records.append({"batch_size": batch_size, **times})
+    return records
 
 
 def describe_setting(settings: LatencyParams, image_size: int, device: torch.device) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import torchvision
 from timm.data.config import resolve_data_config
 from torch import nn
 
+from practise.cifar import DEPTHS, CifarResNet
 from practise.preprocessing import Preprocessing
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -95,7 +96,17 @@ def _torchvision_preprocessing(name: str) -> Preprocessing:
     )
 
 
+def _build_cifar(name: str, pretrained: bool, num_classes: int | None) -> nn.Module:
+    return CifarResNet(DEPTHS[name], 10 if num_classes is None else num_classes)
+
+
 LIBRARIES: dict[str, Library] = {
+    "cifar": Library(
+        lambda: list(DEPTHS),
+        lambda name: [],
+        _build_cifar,
+        lambda name: Preprocessing(32, IMAGENET_MEAN, IMAGENET_STD, "bilinear", 1.0),
+    ),
     "timm": Library(timm.list_models, _timm_tags, _build_timm, _timm_preprocessing),
     "torchvision": Library(
         _torchvision_names, _torchvision_tags, _build_torchvision, _torchvision_preprocessing

@@ -1,6 +1,6 @@
 """Networks by name, with their weights, preprocessing and class names; and a run's original network on disk.
 
-Any classifier of timm or torchvision (`practise.libraries`), with the weights that the library downloads
+Any classifier of the libraries in `practise.libraries`, with the weights that the library downloads
 (`own`), those in an installed package (`package:NAME`, listed in `PACKAGES`), or those in a local checkpoint,
 which may have another number of classes than the library's network.
 """
@@ -17,7 +17,7 @@ from practise.errors import CheckpointError, FileError, NetworkError, guess, unk
 from practise.files import read_result, sha256, write_result
 from practise.images.folder import imagenet_classes
 from practise.libraries import LIBRARIES
-from practise.params import NetworkParams
+from practise.params import HERE, DataParams, NetworkParams
 from practise.preprocessing import Preprocessing
 
 __all__ = [
@@ -88,12 +88,13 @@ class Teacher:
     card: dict[str, Any]
 
 
-def build_network(spec: NetworkParams, where: str = "networks") -> nn.Module:
+def build_network(spec: NetworkParams, where: str = "networks", data: DataParams = HERE) -> nn.Module:
     """Return a network with its weights, in evaluation mode.
 
     Args:
         spec: An entry of the section `networks`.
         where: The entry's place in the params file, for messages.
+        data: Where relative paths of weights start from.
 
     Raises:
         NetworkError: The library has no such architecture or set of weights.
@@ -110,17 +111,18 @@ def build_network(spec: NetworkParams, where: str = "networks") -> nn.Module:
         target, source = _describe(spec), f"{place}: the package {package}"
         load_state_(network, rename_in_order(state, network, source, target), source, target)
         return network.eval()
-    if not Path(spec.weights).is_file():
+    path = data.find(spec.weights)
+    if not path.is_file():
         raise CheckpointError(
-            f"{place}: no such file '{spec.weights}', should be own, package:NAME or the path of a "
-            ".safetensors file or state dict"
+            f"{place}: no such file '{path}', should be own, package:NAME or the path of a "
+            f".safetensors file or state dict{data.advice(spec.weights)}"
         )
-    state = read_state(Path(spec.weights), place)
+    state = read_state(path, place)
     network = library.build(name, False, None)
     num_classes = _count_classes(state, network)
     if num_classes is not None:
         network = library.build(name, False, num_classes)
-    load_state_(network, state, f"{place}: '{spec.weights}'", _describe(spec))
+    load_state_(network, state, f"{place}: '{path}'", _describe(spec))
     return network.eval()
 
 

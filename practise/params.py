@@ -16,9 +16,11 @@ from pydantic_core import PydanticCustomError
 # The names that may stand in a params file. A new criterion, source, … is one word here and one entry in the
 # registry of the module that carries it out.
 Source = Literal["elpv", "folder"]
-Library = Literal["timm", "torchvision"]
+Library = Literal["cifar", "timm", "torchvision"]
 Criterion = Literal["first_blocks", "recoverability"]
+Search = Literal["lowest", "knapsack", "progressive"]
 Loss = Literal["mimic", "cross_entropy"]
+BatchNorm = Literal["frozen", "adapted", "train"]
 Preset = Literal["official", "default"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 Dtype = Literal["auto", "fp32", "bf16"]
@@ -72,6 +74,36 @@ class DeviceParams(Section):
     threads: Count = Field(description="Number of CPU threads that torch uses.")
 
 
+class DataParams(Section):
+    """Where images and weights lie."""
+
+    root: Text = Field(
+        description="The folder that relative paths of images, class lists and weights start from; relative "
+        "itself, it starts from the project's root."
+    )
+    holds: Text | None = Field(
+        description="What should be in it, said when something is not there; null: nothing is said."
+    )
+
+    def find(self, path: str) -> Path:
+        """Return where a path of the params file leads."""
+        return Path(self.root, path)
+
+    def advice(self, path: str) -> str:
+        """Return what to add to a message that a path is missing; empty where the root has no part in it.
+
+        >>> DataParams(root="data", holds="mine/train").advice("mine/train")
+        '; set data.root to the folder that holds mine/train'
+        """
+        if Path(self.root) == Path() or Path(path).is_absolute():
+            return ""
+        return f"; set data.root to the folder that holds {self.holds or 'it'}"
+
+
+HERE = DataParams(root=".", holds=None)
+"""Relative paths start from the project's root."""
+
+
 class GridParams(Section):
     """What is run: every combination of these lists is a cell."""
 
@@ -114,7 +146,7 @@ class ImagesParams(Section):
     class_list: Text | None = Field(
         None,
         description="folder: a text file with one class folder's name a line in index order; imagenet, "
-        "also when the key is absent: ImageNet-1k's.",
+        "also when the key is absent: ImageNet-1k's; cifar10: CIFAR-10's.",
     )
 
 
@@ -127,7 +159,10 @@ class TeacherParams(Section):
 class LatencyParams(Section):
     """How latency is measured."""
 
-    batch_size: Count = Field(description="Images in a forward pass.")
+    batch_size: Count = Field(description="Images in a forward pass; targets refer to it.")
+    also: List[Count] | None = Field(
+        description="Further batch sizes at which the recovered network is measured and reported; null: none."
+    )
     dtype: Dtype = Field(description="Number format of weights and images.")
     rounds: Count = Field(description="Timed forward passes of each network, taken in turn.")
     warmup: Annotated[int, Field(ge=0)] = Field(description="Passes of each network before timing starts.")
@@ -143,7 +178,10 @@ class ScoreParams(Section):
     folds: Annotated[int, Field(ge=2)] = Field(
         description="Parts of the images; each is judged by adaptors fitted on the others."
     )
-    batch_size: Count = Field(description="Images in a forward pass.")
+    most_images: Count = Field(
+        description="Images that are looked at, at most; they pass through the network together."
+    )
+    memory_mb: Positive = Field(description="What may be kept of the original's activations, in MiB.")
     dtype: Dtype = Field(description="Number format; auto: bf16 where the device computes in it, else fp32.")
 
 
@@ -165,12 +203,22 @@ class RecoverParams(Section):
     smallest_crop: Share = Field(description="Share of an image's area that the smallest random crop covers.")
     lr: LearningRates = Field(description="Peak learning rate, by loss.")
     weight_decay: NotNegative = Field(description="Decoupled weight decay.")
+    batch_norm: BatchNorm = Field(
+        description="frozen: the original's statistics; adapted: moved towards those of the images, for "
+        "images unlike those of its training; train: each batch's."
+    )
+    adaptors: bool = Field(description="Start with closed-form adaptors absorbed, fitted as in score.")
+    mixing: bool = Field(description="mimic: blend every view with another by a random share.")
     dtype: Dtype = Field(description="Number format; auto: bf16 where the device computes in it, else fp32.")
 
 
 class SelectParams(Section):
-    """The choice of blocks."""
+    """The default preset of the choice of blocks."""
 
+    search: Search = Field(
+        description="lowest: the lowest scores per latency; knapsack: the set of least total score; "
+        "progressive: after each drop, score again what is left."
+    )
     tolerance: NotNegative = Field(
         description="How far below the target a choice may stay; 0.01 is one point."
     )
@@ -183,8 +231,17 @@ class ScoreOverrides(Section):
     folds: Annotated[int, Field(ge=2)] | None = Field(None, description="default: as in score.")
     steps: Count | None = Field(None, description="official: SGD steps for each block.")
     lr: Positive | None = Field(None, description="official: SGD's learning rate.")
-    batch_size: Count | None = Field(None, description="Images in a step.")
+    batch_size: Count | None = Field(None, description="official: images in a step.")
+    most_images: Count | None = Field(None, description="default: as in score.")
+    memory_mb: Positive | None = Field(None, description="default: as in score.")
     dtype: Dtype | None = Field(None, description="Number format.")
+
+
+class SelectOverrides(Section):
+    """Settings of selection that a method replaces in its preset."""
+
+    search: Search | None = Field(None, description="As in select.")
+    tolerance: NotNegative | None = Field(None, description="As in select.")
 
 
 class RecoverOverrides(Section):
@@ -199,7 +256,9 @@ class RecoverOverrides(Section):
     dtype: Dtype | None = Field(None, description="Number format.")
     optimizer: Literal["adamw", "sgd"] | None = Field(None, description="The optimizer.")
     schedule: Literal["one_cycle", "steps"] | None = Field(None, description="The learning rate's schedule.")
-    frozen_batch_norm: bool | None = Field(None, description="Keep the original's batch norm statistics.")
+    batch_norm: BatchNorm | None = Field(None, description="As in recover.")
+    adaptors: bool | None = Field(None, description="As in recover.")
+    mixing: bool | None = Field(None, description="As in recover.")
 
 
 class MethodParams(Section):
@@ -208,12 +267,13 @@ class MethodParams(Section):
     criterion: Criterion = Field(description="How blocks are ranked.")
     loss: Loss = Field(description="What the recovery minimises.")
     preset: Preset = Field(
-        description="official: the authors' settings; default: the sections score and recover."
+        description="official: the authors' settings; default: the sections score, select and recover."
     )
     score: ScoreOverrides | None = Field(None, description="Keys that replace the preset's in scoring.")
+    select: SelectOverrides | None = Field(None, description="Keys that replace the preset's in selection.")
     recover: RecoverOverrides | None = Field(None, description="Keys that replace the preset's in recovery.")
 
-    def overrides(self, stage: Literal["score", "recover"]) -> dict[str, Any]:
+    def overrides(self, stage: Literal["score", "select", "recover"]) -> dict[str, Any]:
         """Return the keys, with their values, that this method replaces in a stage's preset."""
         section: Section | None = getattr(self, stage)
         return {} if section is None else section.model_dump(exclude_none=True)
@@ -230,6 +290,7 @@ class Params(Section):
 
     profile: ProfileParams
     device: DeviceParams
+    data: DataParams
     grid: GridParams
     networks: dict[Name, NetworkParams] = Field(description="The networks that the grid may name.")
     images: dict[Name, ImagesParams] = Field(description="The image sources that the grid may name.")

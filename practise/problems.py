@@ -179,6 +179,12 @@ def _across(values: Any) -> Iterator[Problem]:
             yield ("networks", name, "weights"), "names no package, should be package:NAME"
     for name, images in _entries(sources):
         yield from _source_keys(("images", name), images)
+    latency = values.get("latency")
+    if isinstance(latency, Mapping) and isinstance(latency.get("also"), list):
+        yield from _repeated(("latency", "also"), latency["also"])
+        for index, size in enumerate(latency["also"]):
+            if size == latency.get("batch_size") and not isinstance(size, bool):
+                yield ("latency", "also", index), f"{size} is already latency.batch_size"
 
 
 def _entries(section: Any) -> Iterator[tuple[Any, Mapping[Any, Any]]]:

@@ -6,30 +6,33 @@ measured on the few images, everything but the adaptors frozen, batch norm in ev
 
 `official` trains the adaptors as the authors do: thousands of SGD steps for each block, then measures on the
 training images themselves. `default` differs twice. The adaptors before the readers of the residual stream
-are solved for in closed form, one ridge regression towards the identity after the other, so a block takes
-seconds. And R is measured on images that the fit has not seen, fold by fold: fitted and judged on the same
-50 images, a wide late block looks recoverable because its adaptors can learn the images by heart.
+are solved for in closed form, one ridge regression towards the identity after the other, each inside the very
+forward pass that it changes: a candidate costs one pass from its block on. And R is measured on images that
+the fit has not seen, fold by fold: fitted and judged on the same 50 images, a wide late block looks
+recoverable because its adaptors can learn the images by heart.
 """
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
 from practise.adaptors import attach_adaptors_, multiply_before_
 from practise.blocks import drop_blocks_
-from practise.dataflow import Seats, find_seats
+from practise.dataflow import find_seats, union
 from practise.errors import RecoveryError
-from practise.features import FeatureExtractor, feature_extractor, find_feature_layer, in_format
+from practise.features import feature_extractor, find_feature_layer, in_format
 from practise.hardware import resolve_dtype
 from practise.preprocessing import Preprocessing
 from practise.progress import track
+from practise.reference import Reference
 from practise.views import centre_views, combine, draw_batch, draw_views
 
 MAX_ROWS = 16_384
@@ -43,13 +46,15 @@ class RidgeRecipe:
     Attributes:
         ridge: strength of the pull towards the identity, as a share of the stream's mean power.
         folds: parts that the images are cut into; each is judged with adaptors fitted on the others.
-        batch_size: images in a forward pass.
+        most_images: of more images than these, so many are drawn; they pass through the network together.
+        memory_mb: what may be kept of the original's activations.
         dtype: number format of the forward passes.
     """
 
     ridge: float
     folds: int
-    batch_size: int
+    most_images: int
+    memory_mb: float
     dtype: str
 
 
@@ -65,101 +70,214 @@ class SgdRecipe:
     dtype: str = "fp32"
 
 
-@dataclass
-class Scorer:
-    """Scores the blocks of one network on one set of few images.
+def score_blocks(
+    network: nn.Module,
+    blocks: Sequence[str],
+    images: Sequence[Image.Image],
+    preprocessing: Preprocessing,
+    recipe: RidgeRecipe | SgdRecipe,
+    seed: int,
+    done: Mapping[str, float] | None = None,
+) -> Iterator[tuple[str, float]]:
+    """R(B) of each block in turn; those in `done` (of a run that was killed) are not computed again.
 
-    Attributes:
+    Args:
         network: the original, in evaluation mode on its device.
+        blocks: names of droppable blocks.
         images: the few images, RGB, any size.
         preprocessing: the network's.
         recipe: how adaptors are found.
         seed: decides folds, pixels and random views.
+        done: scores by name.
+
+    Raises:
+        RecoveryError: the features are not finite.
+    """
+    done = done or {}
+    left = [block for block in blocks if block not in done]
+    scorer = build_scorer(network, left, images, preprocessing, recipe, seed)
+    for block in track(blocks, "score blocks"):
+        yield block, done[block] if block in done else scorer.recoverability([block])
+
+
+def build_scorer(
+    network: nn.Module,
+    blocks: Sequence[str],
+    images: Sequence[Image.Image],
+    preprocessing: Preprocessing,
+    recipe: RidgeRecipe | SgdRecipe,
+    seed: int,
+) -> "ClosedForm | Trained":
+    """What finds R of any set of the blocks, by the recipe; arguments as for `score_blocks`."""
+    if isinstance(recipe, RidgeRecipe):
+        return ClosedForm(network, blocks, images, preprocessing, recipe, seed)
+    return Trained(network, blocks, images, preprocessing, recipe, seed)
+
+
+class ClosedForm:
+    """Recoverability with ridge regressions, for one network on one set of images.
+
+    Args: as for `score_blocks`.
     """
 
-    network: nn.Module
-    images: Sequence[Image.Image]
-    preprocessing: Preprocessing
-    recipe: RidgeRecipe | SgdRecipe
-    seed: int
-
-    def __post_init__(self) -> None:
-        self.size = self.preprocessing.image_size
-        self.layer = find_feature_layer(self.network, self.size)
-        self.device = next(self.network.parameters()).device
-        self.dtype = resolve_dtype(self.recipe.dtype, self.device)
-        self.views = self.to_device(centre_views(self.images, self.preprocessing))
-
-    def score(
-        self, blocks: Sequence[str], done: Mapping[str, float] | None = None
-    ) -> Iterator[tuple[str, float]]:
-        """R(B) of each block in turn; those in `done` (of a run that was killed) are not computed again."""
-        done = done or {}
-        seats = find_seats(self.network, list(blocks), self.size)
-        solve = self.by_ridge if isinstance(self.recipe, RidgeRecipe) else self.by_sgd
-        for block in track(blocks, "score blocks"):
-            yield block, done[block] if block in done else solve(block, seats[block])
-
-    def by_ridge(self, block: str, seats: Seats) -> float:
-        """R(B) with closed-form adaptors, each fold judged by adaptors fitted on the other folds."""
-        assert isinstance(self.recipe, RidgeRecipe)
-        order = torch.randperm(len(self.images), generator=torch.Generator().manual_seed(self.seed))
-        folds = order.tensor_split(min(self.recipe.folds, len(order)))
-        errors = []
-        for held_out in folds:
-            fitted_on = (
-                torch.cat([fold for fold in folds if fold is not held_out]) if len(folds) > 1 else held_out
-            )
-            student = self.without(block)
-            for reader in seats.before:
-                multiply_before_(student, reader, self.solve_ridge(student, reader, self.views[fitted_on]))
-            errors.append(self.distance(student, self.views[held_out]) * len(held_out))
-        return sum(errors) / len(order)
-
-    def solve_ridge(self, student: nn.Module, reader: str, views: Tensor) -> Float[Tensor, "c c"]:
-        """The 1×1 map that brings the student's input of `reader` nearest to the original's.
-
-        Minimises ‖B·s − t‖² + λ‖B − I‖² over the pixels s of the student's stream and t of the original's.
-        """
-        assert isinstance(self.recipe, RidgeRecipe)
-        student_rows, teacher_rows = (
-            self.stream_pixels(net, reader, views) for net in (student, self.network)
+    def __init__(
+        self,
+        network: nn.Module,
+        blocks: Sequence[str],
+        images: Sequence[Image.Image],
+        preprocessing: Preprocessing,
+        recipe: RidgeRecipe,
+        seed: int,
+    ) -> None:
+        self.network, self.recipe, self.seed = network, recipe, seed
+        device = next(network.parameters()).device
+        size = preprocessing.image_size
+        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+        order = order[: recipe.most_images]
+        views = centre_views([images[index] for index in order.tolist()], preprocessing)
+        views = views.to(device, memory_format=torch.channels_last)
+        places = torch.arange(len(order), device=device)
+        self.folds = places.tensor_split(min(recipe.folds, len(order)))
+        self.places = places
+        self.seats = find_seats(network, list(blocks), size)
+        self.wanted: dict[str, Tensor] = {}
+        readers = {reader for seats in self.seats.values() for reader in seats.before}
+        self.reference = Reference(
+            network,
+            find_feature_layer(network, size),
+            views,
+            blocks,
+            resolve_dtype(recipe.dtype, device),
+            recipe.memory_mb,
+            watch=self.rows_of(network, readers, self.wanted.__setitem__),
         )
-        gram, cross = student_rows.T @ student_rows, teacher_rows.T @ student_rows
-        identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-        pull = (self.recipe.ridge * gram.trace() / len(gram) + torch.finfo(gram.dtype).tiny) * identity
-        return torch.linalg.solve(gram + pull, cross + pull, left=False)
 
-    def stream_pixels(self, network: nn.Module, reader: str, views: Tensor) -> Float[Tensor, "rows c"]:
-        """Channel vectors at the same random pixels of what `reader` takes in, at most `MAX_ROWS` of them."""
-        rows: list[Tensor] = []
-        generator = torch.Generator().manual_seed(self.seed)
+    def recoverability(self, dropped: Sequence[str]) -> float:
+        """R of a set of blocks: each fold judged by adaptors fitted on the other folds."""
+        total = 0.0
+        for held_out in self.folds:
+            fitted_on = self.others(held_out)
+            features = self.features_without(dropped, fitted_on)
+            errors = features[held_out] - self.reference.features[held_out]
+            total += errors.square().mean().item() * len(held_out)
+        return finite(total / len(self.places))
 
-        def capture(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-            pixels = args[0].flatten(2)
-            kept = max(1, min(pixels.shape[2], MAX_ROWS // len(views)))
-            picked = torch.randperm(pixels.shape[2], generator=generator)[:kept].to(pixels.device)
-            rows.append(pixels[:, :, picked].transpose(1, 2).flatten(0, 1).double())
+    def features_without(
+        self, dropped: Sequence[str], fitted_on: Int64[Tensor, " m"]
+    ) -> Float[Tensor, "n c y x"]:
+        """All images' features without the blocks, with adaptors fitted on some of the images."""
+        student = drop_blocks_(copy.deepcopy(self.network), dropped)
+        first = min(dropped, key=list(self.seats).index)
+        return self.fit_and_run(self.reference.resume_at_(student, first), dropped, fitted_on)
 
-        hook = network.get_submodule(reader).register_forward_pre_hook(capture)
+    def fit_and_run(
+        self, student: nn.Module, dropped: Sequence[str], fitted_on: Int64[Tensor, " m"]
+    ) -> Float[Tensor, "n c y x"]:
+        """All images' features, while each reader's adaptor is fitted and absorbed just before it runs."""
+        readers = union(self.seats, dropped).before
+
+        def adapt(reader: str, rows: Float[Tensor, "n p c"]) -> None:
+            seen, wanted = (part[fitted_on].flatten(0, 1).double() for part in (rows, self.wanted[reader]))
+            multiply_before_(student, reader, solve_ridge(seen, wanted, self.recipe.ridge))
+
+        with self.rows_of(student, readers, adapt):
+            return self.reference.run(student)
+
+    def absorb(self, dropped: Sequence[str]) -> nn.Module:
+        """The network without the blocks, with adaptors fitted on all images in its weights."""
+        student = drop_blocks_(copy.deepcopy(self.network), dropped)
+        self.fit_and_run(student, dropped, self.places)
+        return student
+
+    def others(self, held_out: Int64[Tensor, " k"]) -> Int64[Tensor, " m"]:
+        """The images of the other folds; with a single fold, its own."""
+        rest = self.places[~torch.isin(self.places, held_out)]
+        return rest if len(rest) else held_out
+
+    @contextmanager
+    def rows_of(
+        self, network: nn.Module, readers: Iterable[str], tell: Callable[[str, Tensor], None]
+    ) -> Iterator[None]:
+        """Inside the block, `tell` gets what enters each reader just before it runs.
+
+        It gets channel vectors at the same random pixels for every network, at most `MAX_ROWS` of them.
+        """
+
+        def capture(name: str, x: Float[Tensor, "n c h w"]) -> None:
+            pixels = x.flatten(2)
+            kept = max(1, min(pixels.shape[2], MAX_ROWS // len(x)))
+            generator = torch.Generator().manual_seed(self.seed)
+            picked = torch.randperm(pixels.shape[2], generator=generator)[:kept].to(x.device)
+            tell(name, pixels[:, :, picked].transpose(1, 2).float())
+
+        hooks = [
+            network.get_submodule(name).register_forward_pre_hook(
+                lambda module, args, name=name: capture(name, args[0])
+            )
+            for name in readers
+        ]
         try:
-            self.features(network, views)
+            yield
         finally:
-            hook.remove()
-        return torch.cat(rows)
+            for hook in hooks:
+                hook.remove()
 
-    def by_sgd(self, block: str, seats: Seats) -> float:
-        """R(B) with adaptors trained by SGD on random views, judged on the images' centre views."""
+
+def solve_ridge(
+    rows: Float[Tensor, "rows c"], wanted: Float[Tensor, "rows c"], ridge: float
+) -> Float[Tensor, "c c"]:
+    """The 1×1 map that brings a stream's pixels nearest to the wanted ones.
+
+    Minimises ‖B·s − t‖² + λ‖B − I‖² over the pixels s of the stream and t wanted, with λ = ridge · mean ‖s‖².
+
+    Args:
+        rows: s, one pixel a row.
+        wanted: t, likewise.
+        ridge: λ as a share of the channels' mean power.
+    """
+    gram, cross = rows.T @ rows, wanted.T @ rows
+    identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    pull = (ridge * gram.trace() / len(gram) + torch.finfo(gram.dtype).tiny) * identity
+    return torch.linalg.solve(gram + pull, cross + pull, left=False)
+
+
+class Trained:
+    """Recoverability as the authors find it: adaptors trained by SGD, judged on the training images.
+
+    Args: as for `score_blocks`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        blocks: Sequence[str],
+        images: Sequence[Image.Image],
+        preprocessing: Preprocessing,
+        recipe: SgdRecipe,
+        seed: int,
+    ) -> None:
+        self.network, self.images, self.preprocessing = network, images, preprocessing
+        self.recipe, self.seed = recipe, seed
+        self.device = next(network.parameters()).device
+        self.dtype = resolve_dtype(recipe.dtype, self.device)
+        self.layer = find_feature_layer(network, preprocessing.image_size)
+        self.seats = find_seats(network, list(blocks), preprocessing.image_size)
+
+    def recoverability(self, dropped: Sequence[str]) -> float:
+        """R of a set of blocks, with adaptors trained around them on random views, judged on centre views."""
         recipe = self.recipe
-        assert isinstance(recipe, SgdRecipe)
-        student = self.without(block)
-        adaptors = attach_adaptors_(student, seats)
+        student = drop_blocks_(copy.deepcopy(self.network), dropped).requires_grad_(False)
+        adaptors = attach_adaptors_(student, union(self.seats, dropped))
         optimizer = torch.optim.SGD(
             adaptors, recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
         )
         schedule = torch.optim.lr_scheduler.StepLR(optimizer, max(1, round(0.4 * recipe.steps)), gamma=0.1)
-        with self.extractor(self.network) as original, self.extractor(student) as pruned:
-            for step in track(range(recipe.steps), f"train adaptors around {block}"):
+        with (
+            feature_extractor(self.network, self.layer) as teach,
+            feature_extractor(student, self.layer) as run,
+        ):
+            original, pruned = (in_format(extract, self.device, self.dtype) for extract in (teach, run))
+            for step in track(range(recipe.steps), f"train adaptors around {', '.join(dropped)}"):
                 batch = draw_batch(len(self.images), recipe.batch_size, self.seed, step).tolist()
                 views = draw_views(self.images, batch, self.preprocessing, combine(self.seed, step))
                 views = self.to_device(self.preprocessing.normalise(views))
@@ -170,30 +288,26 @@ class Scorer:
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-        return self.distance(student, self.views)
-
-    def distance(self, student: nn.Module, views: Tensor) -> float:
-        """Mean squared error between the features of the two networks."""
-        errors = functional.mse_loss(self.features(student, views), self.features(self.network, views)).item()
-        if errors != errors or errors == float("inf"):
-            raise RecoveryError("the adaptors diverged: the features are not finite; lower the learning rate")
-        return errors
-
-    def features(self, network: nn.Module, views: Tensor) -> Float[Tensor, "n c y x"]:
-        """Features before pooling, in fp32."""
-        with self.extractor(network) as extract, torch.no_grad():
-            return torch.cat([extract(batch) for batch in views.split(self.recipe.batch_size)])
-
-    def without(self, block: str) -> nn.Module:
-        """A frozen copy of the original without the block."""
-        return drop_blocks_(copy.deepcopy(self.network), [block]).requires_grad_(False)
+            with torch.no_grad():
+                errors = [
+                    functional.mse_loss(pruned(views), original(views)).item() * len(views)
+                    for views in self.to_device(centre_views(self.images, self.preprocessing)).split(
+                        recipe.batch_size
+                    )
+                ]
+        return finite(sum(errors) / len(self.images))
 
     def to_device(self, views: Tensor) -> Tensor:
         """Channels last, where the network is."""
         return views.to(self.device, memory_format=torch.channels_last)
 
-    @contextmanager
-    def extractor(self, network: nn.Module) -> Iterator[FeatureExtractor]:
-        """A function from images to fp32 features, computed in the recipe's number format."""
-        with feature_extractor(network, self.layer) as extract:
-            yield in_format(extract, self.device, self.dtype)
+
+def finite(distance: float) -> float:
+    """The distance, unless the adaptors diverged.
+
+    Raises:
+        RecoveryError: the distance is infinite or not a number.
+    """
+    if not math.isfinite(distance):
+        raise RecoveryError("the adaptors diverged: the features are not finite; lower the learning rate")
+    return distance

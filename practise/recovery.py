@@ -19,11 +19,11 @@ from torch.nn import functional
 
 from practise.errors import RecoveryError
 from practise.features import feature_extractor, find_feature_layer, in_format
-from practise.hardware import resolve_dtype
+from practise.hardware import training_dtype
 from practise.preprocessing import Preprocessing
 from practise.progress import track
 from practise.resume import Resume
-from practise.views import combine, draw_batch, draw_views
+from practise.views import combine, draw_batch, draw_views, mix
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,10 @@ class RecoveryRecipe:
         optimizer: `adamw` or `sgd` (momentum 0.9).
         schedule: `one_cycle`, or `steps`: divided by ten every 40 % of the steps.
         weight_decay: decoupled for AdamW.
-        frozen_batch_norm: keep the original's statistics instead of each batch's.
+        batch_norm: `frozen` keeps the original's statistics; `adapted` first moves them, in both networks,
+            towards those of the few images; `train` takes each batch's and averages them, as in training.
+        mixing: blend every view with another by a random share, where the target is the original's output.
+        adaptors: start with closed-form adaptors absorbed; else from the original's weights.
         views: random views of each image that are drawn once and used again; None draws afresh at every step.
         smallest_crop: share of an image that the smallest random crop covers.
         dtype: number format of the passes; weights and their updates are in fp32.
@@ -71,14 +74,16 @@ class RecoveryRecipe:
     dtype: str
     optimizer: str = "adamw"
     schedule: str = "one_cycle"
-    frozen_batch_norm: bool = True
+    batch_norm: str = "frozen"
+    adaptors: bool = False
+    mixing: bool = False
     views: int | None = None
     smallest_crop: float = 0.08
 
 
 SGD = RecoveryRecipe(
     steps=2000, batch_size=64, lr=0.02, weight_decay=1e-4, dtype="fp32",
-    optimizer="sgd", schedule="steps", frozen_batch_norm=False,
+    optimizer="sgd", schedule="steps", batch_norm="train",
 )  # fmt: skip
 OFFICIAL = {"mimic": SGD, "cross_entropy": replace(SGD, lr=1e-4)}
 
@@ -123,7 +128,7 @@ def recover_(
         RecoveryError: the loss became infinite or not a number.
     """
     device = next(student.parameters()).device
-    student.requires_grad_(True).train(not recipe.frozen_batch_norm)
+    student.requires_grad_(True).train(recipe.batch_norm == "train")
     optimizer, schedule = build_optimizer(student, recipe)
     history: list[Step] = []
     if resume is not None and (state := resume.load()) is not None:
@@ -183,7 +188,7 @@ def run_to(
 ) -> Iterator[tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]]:
     """Functions from views to the fp32 output of the student (with gradients) and of the teacher."""
     device = next(student.parameters()).device
-    number_format = resolve_dtype(dtype, device)
+    number_format = training_dtype(dtype, student, device)
     with contextlib.ExitStack() as stack:
         student_run: Callable[[Tensor], Tensor] = student
         teacher_run: Callable[[Tensor], Tensor] = teacher
@@ -242,5 +247,7 @@ class ViewBank:
             self.recipe.smallest_crop,
         )
         views = self.preprocessing.normalise(drawn.to(self.device))
+        if self.recipe.mixing and self.loss.asks_teacher:
+            views = mix(views, combine(self.seed, place))
         views = views.contiguous(memory_format=torch.channels_last)
         return views, self.ask(views) if self.loss.asks_teacher else self.labels[indices].to(self.device)

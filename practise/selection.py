@@ -1,59 +1,167 @@
-"""Which blocks to drop for a latency target: a pure function of scores and measured latencies.
+"""Which blocks to drop for a latency target, from scores and measured latencies; no clock is looked at.
 
-The paper (section 3.2) drops the blocks of lowest pruning score s(B) = R(B) / tau(B) until the target is met.
-The official code measures tau anew at every call, so that timer noise leaks into the choice; here both come
-from files, and the same files give the same blocks.
+The paper (section 3.2) drops the blocks of lowest pruning score s(B) = R(B) / tau(B) until the target is met
+(`lowest`). Two more searches are here. `knapsack` finds the set of least total score that meets the target,
+which spares the overshoot of the last block. But recoverabilities do not add up: two neighbours lean on each
+other, and the set without both can be worse than the sum says. So `progressive` scores what is left again
+after each drop, R now being that of all blocks dropped so far with adaptors around all of them.
+
+The official code measures tau anew at every call, so that timer noise leaks into the choice; here latencies
+come from a file, and the same files give the same blocks.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
 
 from practise.errors import SelectionError
+from practise.params import Params
+from practise.progress import track
+from practise.recipes import override
 
 
-def select_blocks(
-    scores: Mapping[str, float],
-    reductions: Mapping[str, float],
-    target: float,
-    *,
-    per_latency: bool,
-    tolerance: float = 0.0,
-) -> list[str]:
-    """Names of the blocks to drop, in network order.
+@dataclass(frozen=True)
+class SelectionRecipe:
+    """How blocks are chosen.
+
+    Attributes:
+        search: `lowest`, `knapsack` or `progressive`.
+        tolerance: how far the sum of reductions may stay below the target.
+    """
+
+    search: str
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a choice has to reach.
+
+    Attributes:
+        target: below 1 the share of the original latency to save; from 1 on the number of blocks to drop, as
+            the paper states it for its own networks.
+        worth: what each block that saves time contributes, in network order: its share of the latency, or 1.
+        reductions: tau of the same blocks.
+    """
+
+    target: float
+    worth: Mapping[str, float]
+    reductions: Mapping[str, float]
+
+    def met_by(self, chosen: Collection[str]) -> bool:
+        """Whether the blocks together reach the target."""
+        return math.fsum(self.worth[name] for name in chosen) >= self.target
+
+
+def selection_recipe(params: Params, method: str) -> SelectionRecipe:
+    """How a method chooses blocks; the authors take the lowest scores."""
+    chosen, where = params.methods[method], f"{params.profile.file}: methods.{method}.select"
+    recipe = SelectionRecipe(**params.select.model_dump())
+    if chosen.preset == "official":
+        recipe = replace(recipe, search="lowest")
+    return override(recipe, chosen.overrides("select"), where)
+
+
+def set_goal(reductions: Mapping[str, float], target: float, tolerance: float) -> Goal:
+    """The goal that blocks with these reductions have to reach.
 
     Args:
-        scores: what dropping each block costs, in network order; the lowest goes first.
-        reductions: tau, the share of the original latency that dropping each block alone saves.
-        target: the share of the original latency to save, where single reductions are taken to add up; from
-            1 on, the number of blocks to drop, as the paper states it for its own networks.
-        per_latency: rank by score per reduction (the paper's s) rather than by the score itself.
-        tolerance: how far the sum may stay below the target.
+        reductions: tau, the share of the original latency that dropping each block alone saves, in network
+            order; single reductions are taken to add up.
+        target: as in `Goal`.
+        tolerance: how far below a latency target a choice may stay.
 
     Raises:
-        SelectionError: all blocks together do not reach the target, or a block was not measured.
-
-    >>> select_blocks({"a": 3, "b": 1, "c": 2}, {"a": 0.1, "b": 0.1, "c": 0.1}, 0.2, per_latency=True)
-    ['b', 'c']
+        SelectionError: all blocks together do not reach the target.
     """
-    unmeasured = [name for name in scores if name not in reductions]
-    if unmeasured:
-        raise SelectionError(f"the latency of block '{unmeasured[0]}' was not measured; measure again")
-    useful = {name: reductions[name] for name in scores if reductions[name] > 0}
-    ranked = sorted(useful, key=lambda name: scores[name] / useful[name] if per_latency else scores[name])
+    useful = {name: reduction for name, reduction in reductions.items() if reduction > 0}
     if target >= 1:
-        if target > len(ranked):
+        if target > len(useful):
             raise SelectionError(
-                f"dropping {target:g} blocks is out of reach: the network has {len(ranked)} that save time "
+                f"dropping {target:g} blocks is out of reach: the network has {len(useful)} that save time "
                 "here; lower grid.targets"
             )
-        return [name for name in scores if name in ranked[: round(target)]]
+        return Goal(round(target), dict.fromkeys(useful, 1), useful)
     reach = math.fsum(useful.values())
     if reach < target - tolerance:
         raise SelectionError(
             f"a latency reduction of {target:.1%} is out of reach: dropping all {len(useful)} blocks that "
             f"save time gives {reach:.1%} here; lower grid.targets, or measure at another batch or image size"
         )
+    return Goal(target - tolerance, useful, useful)
+
+
+def select_lowest(scores: Mapping[str, float], goal: Goal, *, per_latency: bool) -> list[str]:
+    """The blocks of lowest score that meet the goal, in network order: the paper's choice.
+
+    Args:
+        scores: what dropping each block costs; the lowest goes first.
+        goal: what to reach.
+        per_latency: rank by score per reduction (the paper's s) rather than by the score itself.
+
+    >>> tau = {"a": 0.1, "b": 0.1, "c": 0.1}
+    >>> select_lowest({"a": 3, "b": 1, "c": 2}, set_goal(tau, 0.2, 0.0), per_latency=True)
+    ['b', 'c']
+    """
+    rank = {name: scores[name] / (goal.reductions[name] if per_latency else 1) for name in goal.worth}
+    ranked = sorted(goal.worth, key=rank.__getitem__)
     chosen: list[str] = []
-    while math.fsum(useful[name] for name in chosen) < target - tolerance:
+    while not goal.met_by(chosen):
         chosen.append(ranked[len(chosen)])
-    return [name for name in scores if name in chosen]
+    return in_order(chosen, goal)
+
+
+def select_knapsack(scores: Mapping[str, float], goal: Goal) -> list[str]:
+    """The blocks of least total score that meet the goal, in network order: a knapsack, solved exactly.
+
+    Args:
+        scores: what dropping each block costs.
+        goal: what to reach.
+
+    >>> scores, tau = {"a": 3, "b": 1, "c": 2.5}, {"a": 0.2, "b": 0.1, "c": 0.1}
+    >>> select_knapsack(scores, set_goal(tau, 0.2, 0.0))
+    ['a']
+    """
+    names = list(goal.worth)
+    known = math.fsum(scores[name] for name in select_lowest(scores, goal, per_latency=True))
+    solution = milp(
+        [scores[name] / (known or 1) for name in names],  # the solver's tolerances are absolute
+        integrality=np.ones(len(names)),
+        bounds=Bounds(0, 1),
+        constraints=LinearConstraint([[goal.worth[name] for name in names]], lb=goal.target),
+        options={"mip_rel_gap": 0},
+    )
+    assert solution.success, solution.message  # taking every block meets the goal
+    return [name for name, taken in zip(names, solution.x, strict=True) if taken > 0.5]
+
+
+def select_progressively(distance: Callable[[Sequence[str]], float], goal: Goal) -> list[str]:
+    """The blocks that a greedy search over joint recoverability drops, in network order.
+
+    Each step drops the block that adds least to R of the set per latency saved; the last step, the block of
+    least R among those that meet the goal.
+
+    Args:
+        distance: R of a set of blocks, given in network order.
+        goal: what to reach.
+    """
+    chosen: list[str] = []
+    reached = 0.0
+    while not goal.met_by(chosen):
+        sets = {name: in_order([*chosen, name], goal) for name in goal.worth if name not in chosen}
+        steps = track(sets.items(), f"choose block {len(chosen) + 1}", len(sets))
+        joint = {name: distance(blocks) for name, blocks in steps}
+        last = [name for name, blocks in sets.items() if goal.met_by(blocks)]
+        best = min(joint, key=lambda name: (joint[name] - reached) / goal.reductions[name])
+        best = min(last, key=joint.__getitem__) if best in last else best
+        chosen.append(best)
+        reached = joint[best]
+    return in_order(chosen, goal)
+
+
+def in_order(chosen: Collection[str], goal: Goal) -> list[str]:
+    """The chosen blocks as they stand in the network."""
+    return [name for name in goal.worth if name in chosen]

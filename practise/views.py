@@ -46,6 +46,17 @@ def draw_views(
         return to_tensor([augment(images[index]) for index in indices])
 
 
+def mix(views: Float[Tensor, "n 3 h w"], seed: int) -> Float[Tensor, "n 3 h w"]:
+    """Each view blended with another of the batch, by a share drawn from 0 to 1 (mixup, Zhang et al. 2018).
+
+    The original network says what features a blend has, so it needs no label.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    partners = torch.randperm(len(views), generator=generator).to(views.device)
+    share = torch.rand(len(views), 1, 1, 1, generator=generator).to(views)
+    return torch.lerp(views[partners], views, share)
+
+
 def centre_views(images: Sequence[Image.Image], preprocessing: Preprocessing) -> Float[Tensor, "n 3 h w"]:
     """The evaluation view of each image, normalised."""
     return preprocessing.normalise(to_tensor([preprocessing.view(image) for image in images]))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tiny import noise, tiny_network
 from torch import nn
 
-from practise.blocks import drop_blocks_, droppable_blocks, find_blocks
+from practise.blocks import alike_blocks, drop_blocks_, droppable_blocks, find_blocks
 from practise.errors import NetworkError
 
 RESNET34 = [
@@ -56,6 +56,28 @@ def test_finds_every_identity_block_of_a_random_residual_network(widths, depths,
         if isinstance(network.stages[s][b].shortcut, nn.Identity)
     ]
     assert find_blocks(network, 16) == identity
+
+
+@pytest.mark.parametrize(
+    ("build", "expected"),
+    [
+        (torchvision.models.resnet34, [RESNET34[:3], RESNET34[3:6], RESNET34[6:11], RESNET34[11:]]),
+        (
+            lambda: timm.create_model("tf_efficientnet_lite0"),
+            [LITE0[:1], LITE0[1:2], LITE0[2:4], LITE0[4:6], LITE0[6:]],
+        ),
+    ],
+    ids=["resnet34", "tf_efficientnet_lite0"],
+)
+def test_blocks_of_the_same_layers_and_sizes_are_alike(build, expected):
+    network = build()
+    assert alike_blocks(network, find_blocks(network, 64), 64) == expected
+
+
+def test_the_same_layers_at_another_resolution_are_not_alike():
+    network = tiny_network(widths=(8, 8), depths=(3, 3))
+    names = ["stages.0.0", "stages.0.2", "stages.1.1"]
+    assert alike_blocks(network, names, 16) == [["stages.0.0", "stages.0.2"], ["stages.1.1"]]
 
 
 def test_a_dropped_block_equals_its_identity_path():

@@ -251,9 +251,27 @@ def test_check_tells_which_data_is_missing(capsys: pytest.CaptureFixture[str]) -
     Path("params.yaml").write_text(yaml.safe_dump(values))
     assert main(["check"]) == 2
     assert capsys.readouterr().err == (
-        "practise: networks.efficientnet_lite0.weights: no such file 'mine.pth', should be own, package:NAME "
-        "or the path of a .safetensors file or state dict\n"
+        "practise: params.yaml: networks.efficientnet_lite0.weights: no such file 'mine.pth', should be own, "
+        "package:NAME or the path of a .safetensors file or state dict\n"
     )
+
+
+def test_check_tells_what_the_datas_root_should_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("practise.images")
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    values["data"] = {"root": "shelf", "holds": "photos and weights of mine"}
+    values["networks"]["efficientnet_lite0"]["weights"] = "mine.pth"
+    values["images"]["mine"] = {"source": "folder", "train": "train", "evaluation": "val"}
+    values["grid"]["images"] = ["mine"]
+    Path("mine.yaml").write_text(yaml.safe_dump(values).replace("file: params.yaml", "file: mine.yaml"))
+    assert main(["check", "--params-file", "mine.yaml"]) == 2
+    advice = "set data.root to the folder that holds photos and weights of mine"
+    assert capsys.readouterr().err.splitlines() == [
+        "practise: mine.yaml: images.mine.train: no folder 'shelf/train'; set it to a folder with one "
+        f"sub-folder of images per class, named as in the class list; {advice}",
+        "practise: mine.yaml: networks.efficientnet_lite0.weights: no such file 'shelf/mine.pth', should be "
+        f"own, package:NAME or the path of a .safetensors file or state dict; {advice}",
+    ]
 
 
 def test_schema_writes_the_schema() -> None:

@@ -5,9 +5,9 @@ from tiny import tiny_network
 
 from practise.blocks import find_blocks
 from practise.criteria import CRITERIA, Question
-from practise.recoverability import RidgeRecipe, Scorer
+from practise.recoverability import RidgeRecipe, build_scorer
 
-RECIPE = RidgeRecipe(ridge=0.1, folds=2, batch_size=4, dtype="fp32")
+RECIPE = RidgeRecipe(ridge=0.1, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
 
 
 def question(done: dict[str, float] | None = None) -> Question:
@@ -26,8 +26,8 @@ def test_first_blocks_go_in_network_order_whatever_they_save():
 def test_recoverability_is_weighed_against_latency_and_goes_on_from_what_is_done():
     criterion, asked = CRITERIA["recoverability"], question({"stages.0.0": 5.0})
     scores = dict(criterion.score(asked))
-    alone = dict(Scorer(asked.network, asked.images, PREPROCESSING, RECIPE, 0).score(["stages.1.1"]))
+    judge = build_scorer(asked.network, asked.blocks, asked.images, PREPROCESSING, RECIPE, 0)
     assert list(scores) == asked.blocks
     assert scores["stages.0.0"] == 5.0
-    assert scores["stages.1.1"] == alone["stages.1.1"]
+    assert scores["stages.1.1"] == judge.recoverability(["stages.1.1"])
     assert criterion.per_latency

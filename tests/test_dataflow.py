@@ -4,7 +4,8 @@ import torchvision
 from tiny import tiny_network
 
 from practise.blocks import find_blocks
-from practise.dataflow import Seats, find_seats
+from practise.cifar import CifarResNet
+from practise.dataflow import Seats, find_seats, union
 
 
 def test_resnet34_has_the_papers_seats():
@@ -29,6 +30,39 @@ def test_mobilenet_v2_has_the_papers_seats():
         before=("features.10.conv.0.0", "features.11.conv.0.0"),
     )
     assert seats["features.3"] == Seats(after=("features.2.conv.2",), before=("features.4.conv.0.0",))
+
+
+def test_a_resnet_whose_shortcuts_have_no_weights_has_seats_in_its_stage_and_at_the_next():
+    network = CifarResNet(20)
+    seats = find_seats(network, find_blocks(network, 32), 32)
+    assert seats["layer1.1"] == Seats(
+        after=("conv1", "layer1.0.conv2"), before=("layer1.2.conv1", "layer2.0.conv1")
+    )
+    assert seats["layer2.1"] == Seats(after=("layer2.0.conv2",), before=("layer2.2.conv1", "layer3.0.conv1"))
+    assert seats["layer3.2"].before == ()
+
+
+def test_seats_around_two_blocks_are_those_of_both_but_none_inside_them():
+    network = torchvision.models.resnet34()
+    seats = find_seats(network, find_blocks(network, 64), 64)
+    both = union(seats, ["layer2.1", "layer2.2"])
+    assert sorted(both.after) == ["layer2.0.conv2", "layer2.0.downsample.0"]
+    assert sorted(both.before) == ["layer2.3.conv1", "layer3.0.conv1", "layer3.0.downsample.0"]
+
+
+def test_seats_around_one_block_are_its_own_and_far_blocks_share_none():
+    network = torchvision.models.resnet34()
+    seats = find_seats(network, find_blocks(network, 64), 64)
+    assert union(seats, ["layer2.1"]) == seats["layer2.1"]
+    far = union(seats, ["layer1.0", "layer4.1"])
+    assert far.after == seats["layer1.0"].after + seats["layer4.1"].after
+    assert far.before == seats["layer1.0"].before + seats["layer4.1"].before
+
+
+def test_only_the_dropped_blocks_own_convolutions_are_inside_it():
+    seats = {"a.1": Seats(("a.0.conv",), ("a.10.conv", "b.conv")), "a.10": Seats(("a.1.conv",), ("b.conv",))}
+    assert union(seats, ["a.1"]) == seats["a.1"]
+    assert union(seats, ["a.1", "a.10"]) == Seats(("a.0.conv",), ("b.conv",))
 
 
 def test_convolutions_with_groups_have_no_seat():

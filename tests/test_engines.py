@@ -80,14 +80,13 @@ def test_both_engines_describe_the_same_jobs(there: Path, params_file: str) -> N
 @pytest.mark.parametrize("params_file", PARAMS_FILES)
 def test_both_engines_run_a_job_again_for_the_same_params(there: Path, params_file: str) -> None:
     pipeline = Pipeline(params_file)
+    ours = {job.name: job for job in pipeline.jobs}
     with Repo(str(there)) as repo:
         for stage in repo.index.stages:
             if stage.path_in_repo != str(dvc_yaml(params_file)):
                 continue
             keys = {key for dep in stage.deps if hasattr(dep, "params") for key in dep.params}
-            flags = dict(re.findall(r"--([\w-]+) (\S+)", stage.cmd))
-            items = {key.replace("-", "_"): value for key, value in flags.items()}
-            section = json.loads(pipeline.section(stage.name.partition("@")[0], items))
+            section = json.loads(pipeline.section(ours[stage.name].stage, ours[stage.name].items))
             assert set(section) == keys
 
 
@@ -122,6 +121,13 @@ def test_a_stage_names_the_params_that_it_reads(stage: str) -> None:
     assert not missing, f"dvc.yaml: {stage}: params lacks {', '.join(sorted(missing))}"
 
 
+def test_every_stage_that_opens_images_or_weights_runs_again_when_they_move() -> None:
+    pipeline = Pipeline("params.yaml")
+    moved = {stage for stage, spec in pipeline.stages.items() if "data.root" in str(spec.get("params"))}
+    opens = {"images", "teacher", "original", "sample", "score", "select", "recover", "evaluate"}
+    assert moved == opens
+
+
 @pytest.mark.parametrize("heavy", ["torch", "torchvision", "timm"])
 @pytest.mark.parametrize("stage", ["select", "tables", "figures"])
 def test_a_light_stage_imports_nothing_heavy(stage: str, heavy: str) -> None:
@@ -148,20 +154,35 @@ def test_the_papers_grid_is_the_papers(there: Path) -> None:
     assert counts == {"sample": 4 * 5, "score": 3 * 4 * 5, "evaluate": 3 * 4 * 5 * 2}
 
 
-def test_the_papers_preset_dry_runs_by_its_profile(there: Path) -> None:
+@pytest.mark.parametrize(
+    ("preset", "evaluations"), [("paper", 120), ("imagenet-mini", 36), ("cifar10-resnet56", 72)]
+)
+def test_a_preset_dry_runs_by_its_profile(there: Path, preset: str, evaluations: int) -> None:
     said = run_well(
-        there, "snakemake", "--dry-run", "--workflow-profile", "workflow/profiles/paper", "all_tables"
+        there, "snakemake", "--dry-run", "--workflow-profile", f"workflow/profiles/{preset}", "all_tables"
     )
-    assert re.search(r"(?m)^evaluate +120$", said)
+    assert re.search(rf"(?m)^evaluate +{evaluations}$", said)
     assert "results/default" not in said
 
 
-def test_a_preset_without_its_images_says_which_key_to_set(there: Path) -> None:
-    job = next(job for job in Pipeline("pipelines/paper/params.yaml").jobs if job.stage == "images")
+def test_every_preset_has_a_profile_and_is_hidden_from_dvc_until_it_is_wanted() -> None:
+    hidden = (ROOT / ".dvcignore").read_text().splitlines()
+    for preset in PRESETS:
+        profile = yaml.safe_load((ROOT / f"workflow/profiles/{preset}/config.yaml").read_text())
+        assert profile["configfile"] == f"pipelines/{preset}/params.yaml"
+        assert f"/pipelines/{preset}/" in hidden
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_without_its_images_says_which_key_to_set(there: Path, preset: str) -> None:
+    pipeline = Pipeline(f"pipelines/{preset}/params.yaml")
+    name, holds = pipeline.params.grid.images[0], pipeline.params.data.holds
+    job = next(job for job in pipeline.jobs if job.stage == "images")
     done = run(there, *job.command.split())
     assert done.returncode == 2
-    assert "images.imagenet.train" in done.stderr
-    assert "data/imagenet/train" in done.stderr
+    folder = f"data/{pipeline.params.images[name].train}"
+    assert f"pipelines/{preset}/params.yaml: images.{name}.train: no folder '{folder}'" in done.stderr
+    assert done.stderr.endswith(f"; set data.root to the folder that holds {holds}\n")
     assert not (there / job.outs[0]).exists()
 
 

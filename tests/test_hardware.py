@@ -63,6 +63,25 @@ def test_auto_is_bf16_exactly_where_the_processor_has_instructions_for_it() -> N
     assert hardware.resolve_dtype("auto", CPU) == expected
 
 
+DENSE = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3))
+DEPTHWISE = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3, groups=4), torch.nn.Conv2d(4, 4, 1))
+
+
+def test_on_a_processor_depthwise_convolutions_are_trained_in_fp32_unless_told_otherwise() -> None:
+    assert hardware.training_dtype("auto", DEPTHWISE, CPU) == torch.float32
+    assert hardware.training_dtype("auto", DENSE, CPU) == hardware.resolve_dtype("auto", CPU)
+    for network in (DENSE, DEPTHWISE):
+        assert hardware.training_dtype("bf16", network, CPU) == torch.bfloat16
+        assert hardware.training_dtype("fp32", network, CPU) == torch.float32
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not has_gpu, reason="no GPU")
+def test_on_a_gpu_depthwise_convolutions_are_trained_as_all_others_are() -> None:
+    device = hardware.resolve_device("cuda")
+    assert hardware.training_dtype("auto", DEPTHWISE, device) == hardware.resolve_dtype("auto", device)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not has_gpu, reason="no GPU")
 def test_auto_is_bf16_on_a_gpu_that_computes_in_it() -> None:

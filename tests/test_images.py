@@ -19,14 +19,17 @@ from torchvision.models import ResNet50_Weights
 
 from practise.errors import ImageError
 from practise.images import Item, Source, open_source
-from practise.images.folder import imagenet_classes
+from practise.images.folder import imagenet_classes, read_classes
 from practise.images.loading import load_images, load_training_images, stream_batches
 from practise.images.manifest import Sample, write_sample
 from practise.images.reading import hash_images, read_image
-from practise.params import ImagesParams
+from practise.params import DataParams, ImagesParams
 from practise.preprocessing import Preprocessing
 from practise.stages import images as images_stage
+from practise.stages import sample as sample_stage
 
+SHELF = DataParams(root="shelf", holds="my photos")
+RELATIVE = ImagesParams(source="folder", train="train", evaluation="evaluation", class_list="classes.txt")
 BICUBIC_128 = Preprocessing(128, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), "bicubic", 0.875)
 
 
@@ -35,10 +38,10 @@ def elpv() -> Source:
     return open_source("elpv", ImagesParams(source="elpv"))
 
 
-def refusal(spec: ImagesParams) -> str:
+def refusal(spec: ImagesParams, **settings: DataParams) -> str:
     """The sentence with which a source is refused, at the latest when it is listed."""
     with pytest.raises(ImageError) as error:
-        source = open_source("photos", spec)
+        source = open_source("photos", spec, **settings)
         assert source.train and source.evaluation
     return str(error.value)
 
@@ -97,6 +100,11 @@ def test_the_shipped_list_is_imagenets() -> None:
     assert len(set(imagenet_classes())) == 1000
 
 
+def test_the_classes_of_cifar_10_are_in_the_order_of_its_labels() -> None:
+    classes = read_classes("cifar10", "class_list")
+    assert " ".join(classes) == "airplane automobile bird cat deer dog frog horse ship truck"
+
+
 def test_imagenet_is_the_list_when_none_is_named(tmp_path: Path) -> None:
     spec = make_folder(tmp_path, classes=("n01443537", "n15075141"))
     for class_list in (None, "imagenet"):
@@ -127,6 +135,48 @@ def test_splits_may_lie_far_apart(tmp_path: Path) -> None:
     assert source.root == tmp_path
     assert all(
         read_image(source.root, item).size == (40, 32) for item in (source.train[0], source.evaluation[0])
+    )
+
+
+def test_relative_paths_start_from_the_datas_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_folder(tmp_path / "shelf")
+    source = open_source("photos", RELATIVE, data=SHELF)
+    assert source.classes == CLASSES
+    assert read_image(source.root, source.train[0]).size == (40, 32)
+    elsewhere = make_folder(tmp_path / "elsewhere")
+    assert open_source("photos", elsewhere, data=SHELF).root == tmp_path / "elsewhere"
+
+
+def test_no_manifest_depends_on_where_the_data_lies(tmp_path: Path) -> None:
+    for shelf in ("one", "two"):
+        make_folder(tmp_path / shelf)
+        params = make_params(
+            data={"root": str(tmp_path / shelf), "holds": shelf},
+            images={"elpv": {"source": "elpv"}, "photos": RELATIVE.model_dump()},
+        )
+        listing = tmp_path / f"{shelf}-listing.json"
+        images_stage.run(params, images="photos", out=listing)
+        out = tmp_path / f"{shelf}-sample.json"
+        sample_stage.run(params, images="photos", num_images=3, seed=0, listing=listing, out=out)
+    for kind in ("listing", "sample"):
+        assert (tmp_path / f"one-{kind}.json").read_bytes() == (tmp_path / f"two-{kind}.json").read_bytes()
+
+
+def test_a_missing_folder_below_the_datas_root_says_what_that_should_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    advice = "set data.root to the folder that holds my photos"
+    assert refusal(RELATIVE, data=SHELF) == (
+        "params.yaml: images.photos.train: no folder 'shelf/train'; set it to a folder with one sub-folder "
+        f"of images per class, named as in the class list; {advice}"
+    )
+    make_folder(tmp_path / "shelf")
+    (tmp_path / "shelf" / "classes.txt").unlink()
+    assert refusal(RELATIVE, data=SHELF) == (
+        "params.yaml: images.photos.class_list: no text file 'shelf/classes.txt'; set it to a file with one "
+        f"class folder's name a line, in index order, or to imagenet or cifar10; {advice}"
     )
 
 
@@ -184,7 +234,7 @@ def test_one_folder_cannot_be_both_splits(tmp_path: Path) -> None:
         (
             None,
             "no text file '{}'; set it to a file with one class folder's name a line, in index order, "
-            "or to imagenet",
+            "or to imagenet or cifar10",
         ),
         ("", "'{}' names no class, should be one class folder's name a line, in index order"),
         (

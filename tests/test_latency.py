@@ -1,10 +1,20 @@
 """Latency: the arithmetic on known times, and the measurement on work of known size."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
+from made_images import make_params
 from torch import nn
 
-from practise.latency import measure_latency, summarise
+from practise import hardware
+from practise.cifar import CifarResNet
+from practise.files import read_result, write_result
+from practise.latency import Latency, measure_latency, part_of, summarise
+from practise.networks import Preprocessing, Teacher, save_teacher
+from practise.stages import latency as stage
 
 
 def test_a_reduction_is_the_median_of_paired_ratios():
@@ -19,6 +29,50 @@ def test_spread_is_the_interquartile_range_over_the_median():
     assert latency.spread == pytest.approx((6 - 2) / 4)
     assert latency.unstable
     assert not summarise([3.0, 3.0, 3.0], [3.0] * 3, 0.1).unstable
+
+
+def test_one_of_several_blocks_that_take_the_same_time_gets_its_part_of_what_all_save():
+    whole, without_three = Latency(20.0, 0.02, 0.0, False), Latency(14.0, 0.05, 0.3, True)
+    assert part_of(without_three, whole, 3) == Latency(pytest.approx(18.0), 0.05, pytest.approx(0.1), True)
+    assert part_of(without_three, whole, 1) == Latency(pytest.approx(14.0), 0.05, 0.3, True)
+
+
+BLOCKS = ["layer1.0", "layer1.1", "layer1.2", "layer2.1", "layer2.2", "layer3.1"]
+"""Of a ResNet-20, all blocks of layer1 and layer2 that can be dropped and one of layer3."""
+
+
+def count_weights(settings: object, networks: Mapping[str, nn.Module], *others: object) -> dict[str, Latency]:
+    """What each network would take if every weight took a nanosecond."""
+    times = {name: sum(w.numel() for w in net.parameters()) / 1e6 for name, net in networks.items()}
+    return {name: Latency(ms, 0.0, 1 - ms / times["original"], False) for name, ms in times.items()}
+
+
+def test_a_block_measured_with_its_like_saves_what_it_saves_alone(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stage, "measure_with", count_weights)
+    card = {"library": "cifar", "architecture": "resnet20", "blocks": BLOCKS}
+    network, preprocessing = (
+        CifarResNet(20).eval(),
+        Preprocessing(32, (0.5,) * 3, (0.5,) * 3, "bilinear", 1.0),
+    )
+    teacher = Teacher(network, preprocessing, tuple("0123456789"), card)
+    save_teacher(teacher, Path("teacher.safetensors"), Path("teacher.json"), {})
+    write_result("hardware.json", "hardware", hardware.describe(), {})
+    stage.run(
+        make_params(),
+        network="efficientnet_lite0",
+        teacher=Path("teacher.safetensors"),
+        hardware=Path("hardware.json"),
+        out=Path("latency.json"),
+    )
+    result = read_result("latency.json", "latency")
+    assert result["alike"] == [BLOCKS[:3], BLOCKS[3:5], BLOCKS[5:]]
+    weights = {name: sum(w.numel() for w in network.get_submodule(name).parameters()) for name in BLOCKS}
+    every = sum(w.numel() for w in network.parameters())
+    assert list(result["blocks"]) == BLOCKS
+    for name, measured in result["blocks"].items():
+        assert measured["reduction"] == pytest.approx(weights[name] / every)
+        assert measured["median_ms"] == pytest.approx((every - weights[name]) / 1e6)
 
 
 class Repeated(nn.Module):

@@ -26,7 +26,7 @@ from practise.networks import (
     name_classes,
     save_teacher,
 )
-from practise.params import NetworkParams
+from practise.params import HERE, DataParams, NetworkParams
 
 WHERE = "params.yaml: networks.mine"
 SMALL = {"library": "timm", "architecture": "test_resnet", "image_size": None, "head": None}
@@ -37,9 +37,9 @@ def small(weights: Path | str) -> NetworkParams:
     return NetworkParams(weights=str(weights), **SMALL)
 
 
-def refusal(spec: NetworkParams) -> str:
+def refusal(spec: NetworkParams, data: DataParams = HERE) -> str:
     with pytest.raises((NetworkError, CheckpointError)) as error:
-        build_network(spec, WHERE)
+        build_network(spec, WHERE, data)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -254,6 +254,16 @@ def test_a_missing_checkpoint_is_refused(tmp_path: Path) -> None:
     assert refusal(small(tmp_path / "gone.pth")) == (
         f"{WHERE}.weights: no such file '{tmp_path}/gone.pth', should be own, package:NAME or the path of a "
         ".safetensors file or state dict"
+    )
+
+
+def test_relative_weights_start_from_the_datas_root(trained: nn.Module, tmp_path: Path) -> None:
+    data = DataParams(root=str(tmp_path), holds="weights that I trained")
+    torch.save(trained.state_dict(), tmp_path / "mine.pth")
+    assert same_weights(build_network(small("mine.pth"), WHERE, data), trained)
+    assert refusal(small("gone.pth"), data) == (
+        f"{WHERE}.weights: no such file '{tmp_path}/gone.pth', should be own, package:NAME or the path of a "
+        ".safetensors file or state dict; set data.root to the folder that holds weights that I trained"
     )
 
 

@@ -156,6 +156,15 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         ({"teacher.l2": "much"}, "teacher.l2: is the text 'much', should be a number"),
         ({"teacher.l2": -0.5}, "teacher.l2: is -0.5, should be at least 0"),
         ({"evaluate": None}, "evaluate: is empty, should be a section of keys and values"),
+        ({"latency.also": []}, "latency.also: is an empty list, should hold at least one"),
+        ({"latency.also": [0]}, "latency.also[0]: is 0, should be at least 1"),
+        ({"latency.also": [16, 4, 16]}, "latency.also[2]: 16 is already there at latency.also[0]"),
+        ({"latency.also": [16, 1]}, "latency.also[1]: 1 is already latency.batch_size"),
+        (
+            {"data.root": ""},
+            "data.root: is empty text, should be filled in (The folder that relative paths of images, class "
+            "lists and weights start from; relative itself, it starts from the project's root)",
+        ),
         (
             {"profile.name": "a/b"},
             "profile.name: 'a/b' should hold only letters, digits, '_' and '-', and not start with '-'",
@@ -212,6 +221,27 @@ def test_a_folder_with_its_directories_is_right() -> None:
     assert parse_params(changed(**{"images.mine": folder})).images["mine"].train == "/data/train"
 
 
+def test_relative_paths_of_data_start_from_its_root() -> None:
+    data = parse_params(changed(**{"data.root": "shelf", "data.holds": "photos"})).data
+    assert (data.find("photos/train"), data.find("/photos")) == (Path("shelf/photos/train"), Path("/photos"))
+    assert parse_params(VALUES).data.find("photos") == Path("photos")
+
+
+@pytest.mark.parametrize(
+    ("root", "holds", "path", "advice"),
+    [
+        ("shelf", "the photos", "photos", "; set data.root to the folder that holds the photos"),
+        ("shelf", None, "photos", "; set data.root to the folder that holds it"),
+        ("shelf", "the photos", "/photos", ""),
+        (".", "the photos", "photos", ""),
+    ],
+)
+def test_what_is_missing_says_to_set_the_root_that_it_starts_from(
+    root: str, holds: str | None, path: str, advice: str
+) -> None:
+    assert parse_params(changed(data={"root": root, "holds": holds})).data.advice(path) == advice
+
+
 def test_a_method_may_override_single_keys_of_a_preset() -> None:
     overrides = {"steps": 3, "lr": 0.5}
     method = parse_params(changed(**{"methods.practise.recover": overrides})).methods["practise"]
@@ -259,8 +289,8 @@ def test_what_is_no_section_is_refused() -> None:
         (None, "no such file, should be a params file such as params.yaml"),
         (
             "",
-            "is empty, should hold the sections profile, device, grid, networks, images, methods, teacher, "
-            "latency, score, select, recover, evaluate",
+            "is empty, should hold the sections profile, device, data, grid, networks, images, methods, "
+            "teacher, latency, score, select, recover, evaluate",
         ),
         ("grid: [1", "is not YAML at line 1, column 9: expected ',' or ']', but got '<stream end>'"),
         ("a: 1\na: 2\n", "is not YAML at line 2, column 1: the key 'a' is there twice"),

@@ -1,97 +1,218 @@
-"""Recoverability against what must be true of it, and its regressions against numpy."""
+"""Recoverability against what must be true of it, and against regressions and adaptors made by hand."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_views import PREPROCESSING, pictures
-from tiny import TinyNet, tiny_network
+from tiny import TinyNet, linear_block_network, tiny_network
+from torch import Tensor, nn
 
-from practise.adaptors import multiply_before_
-from practise.dataflow import find_seats
+from practise.blocks import drop_blocks_, find_blocks
 from practise.errors import RecoveryError
-from practise.recoverability import RidgeRecipe, Scorer, SgdRecipe
+from practise.recoverability import (
+    ClosedForm,
+    RidgeRecipe,
+    SgdRecipe,
+    build_scorer,
+    score_blocks,
+    solve_ridge,
+)
+from practise.views import centre_views
 
-RIDGE = RidgeRecipe(ridge=1e-6, folds=2, batch_size=4, dtype="fp32")
-
-
-def linear_block_network() -> TinyNet:
-    """A network of linear bottlenecks whose block `stages.0.1` is itself a linear 1×1 map of its input."""
-    network = tiny_network(linear=True)
-    block = network.stages[0][1]
-    block.forward = lambda x: x + torch.einsum("oi,nihw->nohw", block.conv1.weight[:, :, 1, 1], x)
-    return network
-
-
-def scorer(network: TinyNet, recipe: RidgeRecipe | SgdRecipe = RIDGE, count: int = 8) -> Scorer:
-    return Scorer(network, pictures(count), PREPROCESSING, recipe, seed=0)
+RIDGE = RidgeRecipe(ridge=1e-6, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
+INFINITE_PULL = replace(RIDGE, ridge=1e12)
 
 
-def test_a_block_that_is_a_linear_map_is_fully_recoverable_at_the_next_reader():
-    network = linear_block_network()
-    judge = scorer(network)
-    student = judge.without("stages.0.1")
-    seats = find_seats(network, ["stages.0.2"], 32)["stages.0.2"]
-    reader = "stages.0.2.conv1"
-    assert seats.before  # the stage has readers
-    before = judge.stream_pixels(student, reader, judge.views)
-    multiply_before_(student, reader, judge.solve_ridge(student, reader, judge.views))
-    block = network.stages[0][1].conv1.weight[:, :, 1, 1].double().detach()
-    expected = torch.eye(len(block), dtype=torch.float64) + block
-    found = judge.solve_ridge(judge.without("stages.0.1"), reader, judge.views)
-    assert torch.allclose(found, expected, atol=1e-3)
-    assert before.shape[1] == 8
+def scorer(network: nn.Module, recipe: RidgeRecipe = RIDGE, count: int = 8) -> ClosedForm:
+    blocks = find_blocks(network, 32)
+    return ClosedForm(network, blocks, pictures(count), PREPROCESSING, recipe, seed=0)
 
 
-def test_the_regression_is_numpys_least_squares():
+def scores(network: nn.Module, blocks: Sequence[str], recipe: RidgeRecipe | SgdRecipe = RIDGE, **others):
+    return dict(score_blocks(network, blocks, pictures(8), PREPROCESSING, recipe, 0, **others))
+
+
+def features(network: TinyNet, views: Tensor) -> Tensor:
+    with torch.no_grad():
+        return network.run_stages(network.stem(views))
+
+
+def plain_distance(network: TinyNet, dropped: Sequence[str]) -> float:
+    """Mean squared error without any adaptor."""
+    views = centre_views(pictures(8), PREPROCESSING)
+    student = drop_blocks_(copy.deepcopy(network), dropped)
+    return (features(student, views) - features(network, views)).square().mean().item()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    rows=st.integers(1, 30), channels=st.integers(1, 6), ridge=st.floats(1e-6, 10), seed=st.integers(0, 99)
+)
+def test_the_regression_is_numpys_least_squares(rows, channels, ridge, seed):
+    seen, wanted = np.random.default_rng(seed).normal(size=(2, rows, channels))
+    found = solve_ridge(torch.tensor(seen), torch.tensor(wanted), ridge)
+    assert np.allclose(found, least_squares(seen, wanted, ridge), atol=1e-6)
+
+
+def least_squares(seen: np.ndarray, wanted: np.ndarray, ridge: float) -> np.ndarray:
+    """The pull towards the identity as rows of its own, below the pixels."""
+    channels = seen.shape[1]
+    identity = np.sqrt(ridge * (seen**2).sum() / channels) * np.eye(channels)
+    return np.linalg.lstsq(np.vstack([seen, identity]), np.vstack([wanted, identity]), rcond=None)[0].T
+
+
+def test_where_nothing_comes_in_the_regression_gives_the_identity():
+    nothing = torch.zeros(5, 3, dtype=torch.float64)
+    assert torch.equal(solve_ridge(nothing, nothing, 0.1), torch.eye(3, dtype=torch.float64))
+
+
+CASES = [
+    (["stages.0.1"], ["stages.0.2.conv1", "stages.1.0.conv1", "stages.1.0.shortcut.0"]),
+    (["stages.0.1", "stages.0.2"], ["stages.1.0.conv1", "stages.1.0.shortcut.0"]),
+    (
+        ["stages.0.0", "stages.1.1"],
+        [f"stages.{name}" for name in ("0.1.conv1", "0.2.conv1", "1.0.conv1", "1.0.shortcut.0", "1.2.conv1")],
+    ),
+    (["stages.1.2"], []),
+]
+"""Blocks to drop, and the convolutions of the tiny network that read the stream behind them."""
+
+
+@pytest.mark.parametrize(("dropped", "readers"), CASES)
+def test_recoverability_is_the_distance_with_adaptors_made_by_hand_from_the_other_folds(dropped, readers):
     network = tiny_network()
-    judge = scorer(network)
-    student, reader = judge.without("stages.0.1"), "stages.0.2.conv1"
-    found = judge.solve_ridge(student, reader, judge.views).numpy()
-    rows = judge.stream_pixels(student, reader, judge.views).numpy()
-    wanted = judge.stream_pixels(network, reader, judge.views).numpy()
-    strength = np.sqrt(1e-6 * (rows**2).sum() / rows.shape[1])
-    identity = strength * np.eye(rows.shape[1])
-    solution = np.linalg.lstsq(np.vstack([rows, identity]), np.vstack([wanted, identity]), rcond=None)[0]
-    assert np.allclose(found, solution.T, atol=1e-6)
+    judge = scorer(network, replace(RIDGE, ridge=0.05, folds=3))
+    views, total = judge.reference.views, 0.0
+    for fold in np.array_split(np.arange(8), 3):
+        others = np.setdiff1d(np.arange(8), fold)
+        student = adapted_by_hand(network, dropped, readers, views[others], 0.05)
+        total += (features(student, views[fold]) - features(network, views[fold])).square().sum().item()
+    expected = total / features(network, views).numel()
+    assert judge.recoverability(dropped) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(("dropped", "readers"), CASES)
+def test_absorbed_adaptors_are_those_made_by_hand_from_all_images(dropped, readers):
+    network = tiny_network()
+    judge = scorer(network, replace(RIDGE, ridge=0.05))
+    absorbed = judge.absorb(dropped)
+    expected = adapted_by_hand(network, dropped, readers, judge.reference.views, 0.05)
+    views = centre_views(pictures(8), PREPROCESSING)
+    assert torch.allclose(features(absorbed, views), features(expected, views), atol=1e-5)
+    assert set(absorbed.state_dict()) == set(drop_blocks_(network, dropped).state_dict())
+
+
+def adapted_by_hand(
+    network: TinyNet, dropped: Sequence[str], readers: Sequence[str], views: Tensor, ridge: float
+) -> TinyNet:
+    """The network without the blocks, with a real 1×1 convolution before each reader, one after the other."""
+    student = drop_blocks_(copy.deepcopy(network), dropped)
+    for reader in readers:
+        seen, wanted = (pixels_entering(net, reader, views) for net in (student, network))
+        matrix = torch.tensor(least_squares(seen, wanted, ridge), dtype=torch.float32)
+        beside = nn.Conv2d(len(matrix), len(matrix), 1, bias=False)
+        beside.weight.data = matrix[:, :, None, None]
+        student.set_submodule(reader, nn.Sequential(beside, student.get_submodule(reader)))
+    return student
+
+
+def pixels_entering(network: nn.Module, reader: str, views: Tensor) -> np.ndarray:
+    """Channel vectors at every pixel that enters a convolution."""
+    entered = []
+    hook = network.get_submodule(reader).register_forward_pre_hook(lambda _, args: entered.append(args[0]))
+    with torch.no_grad():
+        network(views)
+    hook.remove()
+    return entered[0].permute(0, 2, 3, 1).flatten(0, 2).double().numpy()
+
+
+@pytest.mark.parametrize("dropped", [["stages.0.2"], ["stages.0.1", "stages.0.2"]])
+def test_blocks_that_are_linear_maps_are_fully_recoverable_at_the_next_reader(dropped):
+    network = linear_block_network()
+    assert scorer(network).recoverability(dropped) < 1e-8 * plain_distance(network, dropped)
 
 
 def test_an_infinite_pull_is_no_adaptor_at_all():
     network = tiny_network()
-    judge = scorer(network, RidgeRecipe(1e12, 2, 4, "fp32"))
-    plain = judge.distance(judge.without("stages.0.1"), judge.views)
-    assert dict(judge.score(["stages.0.1"]))["stages.0.1"] == pytest.approx(plain, rel=1e-4)
+    found = scorer(network, INFINITE_PULL).recoverability(["stages.0.1"])
+    assert found == pytest.approx(plain_distance(network, ["stages.0.1"]), rel=1e-4)
 
 
-def test_adaptors_help_on_images_that_they_were_not_fitted_on():
-    network = linear_block_network()
-    fitted = dict(scorer(network, RidgeRecipe(1e-4, 2, 4, "fp32"), 16).score(["stages.0.1"]))
-    untouched = dict(scorer(network, RidgeRecipe(1e12, 2, 4, "fp32"), 16).score(["stages.0.1"]))
-    assert fitted["stages.0.1"] < 0.5 * untouched["stages.0.1"]
+def test_an_image_does_not_shape_the_adaptors_that_judge_it():
+    network, images = tiny_network(), pictures(8)
+    changed = [*images[:7], images[7].rotate(180)]
+    judges = [
+        ClosedForm(network, ["stages.0.1"], few, PREPROCESSING, RIDGE, seed=0) for few in (images, changed)
+    ]
+    views = [judge.reference.views for judge in judges]
+    (place,) = [index for index in range(8) if not torch.equal(views[0][index], views[1][index])]
+    (held_out,) = [fold for fold in judges[0].folds if place in fold]
+    before, after = (judge.features_without(["stages.0.1"], judge.others(held_out)) for judge in judges)
+    same = [index for index in range(8) if index != place]
+    assert torch.allclose(before[same], after[same], atol=1e-6)
+    assert not torch.allclose(before[place], after[place], atol=1e-2)
 
 
-def test_training_adaptors_lowers_the_distance():
+@given(count=st.integers(1, 9), folds=st.integers(2, 5))
+@settings(max_examples=10, deadline=None)
+def test_every_image_is_held_out_once_and_never_fitted_on_meanwhile(count, folds):
+    judge = scorer(tiny_network((4,), (2,)), replace(RIDGE, folds=folds), count)
+    held_out = [set(fold.tolist()) for fold in judge.folds]
+    assert sorted(index for fold in held_out for index in fold) == list(range(count))
+    for fold, indices in zip(judge.folds, held_out, strict=True):
+        others = set(judge.others(fold).tolist())
+        assert others == (set(range(count)) - indices if count > 1 else {0})
+
+
+def test_of_many_images_only_so_many_are_looked_at():
+    every = centre_views(pictures(8), PREPROCESSING)
+    seen = scorer(tiny_network(), replace(RIDGE, most_images=5)).reference.views
+    drawn = [index for view in seen for index in range(8) if torch.equal(view, every[index])]
+    assert len(set(drawn)) == len(drawn) == 5
+
+
+def test_a_score_is_the_recoverability_of_the_set_of_one_block():
     network = tiny_network()
-    judge = scorer(network, SgdRecipe(steps=30, batch_size=8))
-    plain = judge.distance(judge.without("stages.0.1"), judge.views)
-    assert dict(judge.score(["stages.0.1"]))["stages.0.1"] < plain
+    judge = scorer(network)
+    blocks = find_blocks(network, 32)
+    assert scores(network, blocks) == {block: judge.recoverability([block]) for block in blocks}
 
 
 def test_scores_repeat_and_finished_ones_are_kept():
     network, blocks = tiny_network(), ["stages.0.1", "stages.1.1"]
-    first, again = (dict(scorer(network).score(blocks)) for _ in range(2))
+    first, again = scores(network, blocks), scores(network, blocks)
     assert first == again
-    kept = dict(scorer(network).score(blocks, {"stages.0.1": 7.0}))
+    kept = scores(network, blocks, done={"stages.0.1": 7.0})
     assert kept == {"stages.0.1": 7.0, "stages.1.1": first["stages.1.1"]}
 
 
 def test_scoring_leaves_the_network_as_it_was():
     network = tiny_network()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    dict(scorer(network).score(["stages.0.1"]))
+    scores(network, ["stages.0.1"])
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
+
+
+@pytest.mark.parametrize("dropped", [["stages.0.1"], ["stages.0.1", "stages.0.2"]])
+def test_training_starts_without_adaptors_and_lowers_the_distance(dropped):
+    network = tiny_network()
+    untrained, trained = (
+        build_scorer(network, find_blocks(network, 32), pictures(8), PREPROCESSING, recipe, 0)
+        for recipe in (SgdRecipe(steps=1, lr=0.0, batch_size=8), SgdRecipe(steps=30, lr=2.0, batch_size=8))
+    )
+    plain = plain_distance(network, dropped)
+    assert untrained.recoverability(dropped) == pytest.approx(plain, rel=1e-4)
+    assert trained.recoverability(dropped) < 0.9 * plain
 
 
 def test_adaptors_that_diverge_are_told_in_one_sentence():
     with pytest.raises(RecoveryError) as error:
-        dict(scorer(tiny_network(), SgdRecipe(steps=20, lr=1e9, batch_size=8)).score(["stages.0.1"]))
-    assert str(error.value) == ("the adaptors diverged: the features are not finite; lower the learning rate")
+        scores(tiny_network(), ["stages.0.1"], SgdRecipe(steps=20, lr=1e9, batch_size=8))
+    assert str(error.value) == "the adaptors diverged: the features are not finite; lower the learning rate"

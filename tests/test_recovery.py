@@ -13,7 +13,7 @@ from practise.blocks import drop_blocks_
 from practise.errors import RecoveryError
 from practise.recovery import LOSSES, OFFICIAL, RecoveryRecipe, Step, build_optimizer, recover_
 from practise.resume import Resume
-from practise.views import combine, draw_views
+from practise.views import combine, draw_views, mix
 
 RECIPE = RecoveryRecipe(steps=12, batch_size=8, lr=1e-3, weight_decay=0.01, dtype="fp32", views=4)
 OFFICIAL_SHORT = replace(OFFICIAL["mimic"], steps=6, batch_size=8)
@@ -48,23 +48,37 @@ def test_the_same_seed_gives_the_same_bits(recipe):
     assert first[1] == again[1]
 
 
-def test_the_first_loss_is_the_distance_of_the_features():
-    _, history = recover(replace(RECIPE, views=1, steps=1))
+@pytest.mark.parametrize("mixing", [False, True])
+def test_the_first_loss_is_the_distance_of_the_features(mixing):
+    _, history = recover(replace(RECIPE, views=1, steps=1, mixing=mixing))
     teacher = tiny_network()
     student = drop_blocks_(copy.deepcopy(teacher), ["stages.0.1"])
     drawn = draw_views(pictures(8), range(8), PREPROCESSING, combine(0, 0))
     views = PREPROCESSING.normalise(drawn)
+    if mixing:
+        views = mix(views, combine(0, 0))
     with torch.no_grad():
-        ours, theirs = (net.stages[1](net.stages[0](net.stem(views))) for net in (student, teacher))
+        ours, theirs = (net.run_stages(net.stem(views)) for net in (student, teacher))
     assert history[0].loss == pytest.approx(((ours - theirs) ** 2).mean().item(), rel=1e-4)
 
 
-def test_frozen_batch_norm_keeps_the_originals_statistics():
-    frozen, _ = recover(RECIPE)
-    trained, _ = recover(replace(RECIPE, frozen_batch_norm=False))
+def test_views_with_labels_are_never_blended():
+    plain, mixed = (recover(replace(RECIPE, mixing=mixing), "cross_entropy") for mixing in (False, True))
+    assert same(plain[0], mixed[0])
+
+
+@pytest.mark.parametrize("batch_norm", ["frozen", "adapted"])
+def test_training_keeps_the_statistics_that_it_starts_with(batch_norm):
+    student, _ = recover(replace(RECIPE, batch_norm=batch_norm))
     original = tiny_network()
-    assert torch.equal(frozen.stem[1].running_mean, original.stem[1].running_mean)
-    assert not torch.equal(trained.stem[1].running_mean, original.stem[1].running_mean)
+    assert torch.equal(student.stem[1].running_mean, original.stem[1].running_mean)
+    assert torch.equal(student.stages[1][0].bn2.running_var, original.stages[1][0].bn2.running_var)
+
+
+def test_training_takes_the_batches_statistics_where_it_is_told_to():
+    student, _ = recover(replace(RECIPE, batch_norm="train"))
+    assert not torch.equal(student.stem[1].running_mean, tiny_network().stem[1].running_mean)
+    assert not any(module.training for module in student.modules())
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, OFFICIAL_SHORT], ids=["default", "official"])

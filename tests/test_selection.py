@@ -1,15 +1,54 @@
-"""The choice of blocks: a pure function, against brute force and by its sentences."""
+"""The choice of blocks: each search against brute force, and the sentences."""
 
 import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from practise.errors import SelectionError
-from practise.selection import select_blocks
+from practise.errors import ParamsError, SelectionError
+from practise.files import read_result, write_result
+from practise.params import parse_params
+from practise.selection import (
+    Goal,
+    SelectionRecipe,
+    select_knapsack,
+    select_lowest,
+    select_progressively,
+    selection_recipe,
+    set_goal,
+)
+from practise.stages import select
 
-BLOCKS = ["a", "b", "c", "d"]
+BLOCKS = ["a", "b", "c", "d", "e"]
+VALUES = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
+
+
+def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
+    return [some for size in range(len(names) + 1) for some in itertools.combinations(names, size)]
+
+
+@st.composite
+def goals(draw: st.DrawFn) -> Goal:
+    """Reductions in thousandths, some of blocks that save nothing, and a target that no sum meets exactly."""
+    thousandths = [draw(st.integers(1, 100)), *(draw(st.integers(-10, 100)) for _ in BLOCKS[1:])]
+    reach = sum(saved for saved in thousandths if saved > 0)
+    reductions = {name: saved / 1000 for name, saved in zip(BLOCKS, thousandths, strict=True)}
+    if draw(st.booleans()):
+        return set_goal(reductions, (draw(st.integers(0, reach - 1)) + 0.5) / 1000, 0.0)
+    return set_goal(reductions, draw(st.integers(1, sum(saved > 0 for saved in thousandths))), 0.0)
+
+
+@st.composite
+def costs(draw: st.DrawFn) -> dict[str, float]:
+    """Scores of any magnitude, no two sums of which are nearly equal without being equal."""
+    unit = 10.0 ** draw(st.integers(-9, 3))
+    return {name: draw(st.integers(1, 100)) * unit for name in BLOCKS}
 
 
 @given(
@@ -19,60 +58,173 @@ BLOCKS = ["a", "b", "c", "d"]
 )
 def test_takes_the_lowest_ratios_until_the_target_is_met(scores, reductions, share):
     target = share * sum(reductions)
-    saved = dict(zip(BLOCKS, reductions, strict=True))
-    chosen = select_blocks(dict(zip(BLOCKS, scores, strict=True)), saved, target, per_latency=True)
-    ratios = {block: score / saved[block] for block, score in zip(BLOCKS, scores, strict=True)}
+    saved = dict(zip("abcd", reductions, strict=True))
+    goal = set_goal(saved, target, 0.0)
+    chosen = select_lowest(dict(zip("abcd", scores, strict=True)), goal, per_latency=True)
+    ratios = {block: score / saved[block] for block, score in zip("abcd", scores, strict=True)}
     assert sum(saved[block] for block in chosen) >= target - 1e-12
     assert max(ratios[block] for block in chosen) <= min(
-        (ratios[block] for block in BLOCKS if block not in chosen), default=float("inf")
+        (ratios[block] for block in "abcd" if block not in chosen), default=float("inf")
     )
     highest = max(chosen, key=ratios.__getitem__)
     assert sum(saved[block] for block in chosen if block != highest) < target
 
 
 def test_an_order_is_followed_whatever_the_reductions():
-    saved = dict(zip(BLOCKS, (0.01, 0.1, 0.1, 0.5), strict=True))
-    scores = dict(zip(BLOCKS, itertools.count(), strict=False))
-    assert select_blocks(scores, saved, 0.15, per_latency=False) == ["a", "b", "c"]
+    saved = {"a": 0.01, "b": 0.1, "c": 0.1, "d": 0.5}
+    scores = {"a": 0.0, "b": 1.0, "c": 2.0, "d": 3.0}
+    assert select_lowest(scores, set_goal(saved, 0.15, 0.0), per_latency=False) == ["a", "b", "c"]
 
 
-def test_the_tolerance_lets_a_choice_stay_just_below_the_target():
+@given(goal=goals(), scores=costs())
+def test_the_knapsack_is_the_cheapest_of_all_sets_that_meet_the_goal(goal, scores):
+    chosen = select_knapsack(scores, goal)
+    assert goal.met_by(chosen)
+    cost = {some: math.fsum(scores[name] for name in some) for some in subsets(list(goal.worth))}
+    assert cost[tuple(chosen)] == pytest.approx(min(cost[some] for some in cost if goal.met_by(some)))
+
+
+@given(goal=goals(), scores=costs())
+def test_blocks_come_in_network_order(goal, scores):
+    for chosen in (
+        select_lowest(scores, goal, per_latency=True),
+        select_knapsack(scores, goal),
+        select_progressively(lambda blocks: sum(scores[name] for name in blocks), goal),
+    ):
+        assert chosen == [name for name in BLOCKS if name in chosen]
+
+
+@given(goal=goals(), seed=st.integers(0, 2**32))
+def test_the_progressive_search_is_a_greedy_one_by_hand(goal, seed):
+    """R of every set is made up: dropping two blocks may cost more or less than the sum."""
+    rng = np.random.default_rng(seed)
+    joint = {some: len(some) * rng.uniform(0.5, 1.5) for some in subsets(BLOCKS)}
+    asked: list[tuple[str, ...]] = []
+
+    def distance(blocks: Sequence[str]) -> float:
+        asked.append(tuple(blocks))
+        return joint[tuple(blocks)]
+
+    chosen = select_progressively(distance, goal)
+    assert goal.met_by(chosen)
+    assert tuple(chosen) == greedy(joint, goal)
+    assert len(set(asked)) == len(asked)
+
+
+def greedy(joint: Mapping[tuple[str, ...], float], goal: Goal) -> tuple[str, ...]:
+    """Grow the set by the block that adds least R per latency; where it would be the last, of least R."""
+    at: tuple[str, ...] = ()
+    reached = 0.0
+    while not goal.met_by(at):
+        grown = [
+            some for some in joint if len(some) == len(at) + 1 and set(at) < set(some) <= set(goal.worth)
+        ]
+        slope = {
+            some: (joint[some] - reached) / goal.reductions[(set(some) - set(at)).pop()] for some in grown
+        }
+        following = min(grown, key=slope.__getitem__)
+        if goal.met_by(following):
+            following = min((some for some in grown if goal.met_by(some)), key=joint.__getitem__)
+        at, reached = following, joint[following]
+    return at
+
+
+def test_the_progressive_search_sees_that_neighbours_lean_on_each_other():
+    saved = {"a": 0.1, "b": 0.1, "c": 0.1}
+    alone = {"a": 1.0, "b": 1.1, "c": 2.0}
+    goal = set_goal(saved, 2, 0.0)
+    assert select_lowest(alone, goal, per_latency=True) == select_knapsack(alone, goal) == ["a", "b"]
+
+    def distance(blocks: Sequence[str]) -> float:
+        return sum(alone[name] for name in blocks) + (9.0 if {"a", "b"} <= set(blocks) else 0.0)
+
+    assert select_progressively(distance, goal) == ["a", "c"]
+
+
+SEARCHES: list[Callable[[Mapping[str, float], Goal], list[str]]] = [
+    lambda scores, goal: select_lowest(scores, goal, per_latency=True),
+    select_knapsack,
+    lambda scores, goal: select_progressively(lambda blocks: sum(scores[name] for name in blocks), goal),
+]
+
+
+@pytest.mark.parametrize("search", SEARCHES, ids=["lowest", "knapsack", "progressive"])
+def test_every_search_heeds_the_tolerance_and_drops_only_what_saves_time(search):
     scores, saved = {"a": 1.0, "b": 2.0}, {"a": 0.195, "b": 0.1}
-    assert select_blocks(scores, saved, 0.2, per_latency=True, tolerance=0.01) == ["a"]
-    assert select_blocks(scores, saved, 0.2, per_latency=True) == ["a", "b"]
+    assert search(scores, set_goal(saved, 0.2, 0.01)) == ["a"]
+    assert search(scores, set_goal(saved, 0.2, 0.0)) == ["a", "b"]
+    assert search({"a": 0.0, "b": 1.0}, set_goal({"a": -0.001, "b": 0.1}, 0.1, 0.0)) == ["b"]
 
 
-def test_blocks_come_in_network_order():
-    scores, saved = {"a": 2.0, "b": 1.0}, {"a": 0.1, "b": 0.1}
-    assert select_blocks(scores, saved, 0.2, per_latency=True) == ["a", "b"]
-
-
-def test_a_block_that_saves_nothing_is_never_dropped():
-    scores, saved = {"a": 0.0, "b": 1.0}, {"a": -0.001, "b": 0.1}
-    assert select_blocks(scores, saved, 0.1, per_latency=True) == ["b"]
+def test_a_target_from_one_on_is_a_number_of_blocks():
+    scores = {"a": 4.0, "b": 1.0, "c": 2.0, "d": 3.0}
+    saved = {"a": 0.5, "b": 0.01, "c": 0.1, "d": 0.1}
+    goal = set_goal(saved, 2, 0.01)
+    assert select_lowest(scores, goal, per_latency=True) == ["a", "c"]
+    assert select_lowest(scores, goal, per_latency=False) == ["b", "c"]
+    assert select_knapsack(scores, goal) == ["b", "c"]
 
 
 def test_a_target_out_of_reach_says_how_far_the_blocks_reach():
     with pytest.raises(SelectionError) as error:
-        select_blocks({"a": 1.0, "b": 2.0}, {"a": 0.1, "b": 0.05}, 0.2, per_latency=True)
+        set_goal({"a": 0.1, "b": 0.05, "c": -0.1}, 0.2, 0.01)
     assert str(error.value) == (
         "a latency reduction of 20.0% is out of reach: dropping all 2 blocks that save time gives 15.0% "
         "here; lower grid.targets, or measure at another batch or image size"
     )
 
 
-def test_a_block_without_a_latency_is_named():
-    with pytest.raises(SelectionError, match="the latency of block 'b' was not measured; measure again"):
-        select_blocks({"a": 1.0, "b": 2.0}, {"a": 0.1}, 0.1, per_latency=True)
-
-
-def test_a_target_from_one_on_is_a_number_of_blocks():
-    scores = {"a": 4.0, "b": 1.0, "c": 2.0, "d": 3.0}
-    saved = {"a": 0.5, "b": 0.01, "c": 0.1, "d": 0.1}
-    assert select_blocks(scores, saved, 2, per_latency=True) == ["a", "c"]
-    assert select_blocks(scores, saved, 2, per_latency=False) == ["b", "c"]
+def test_more_blocks_than_save_time_are_out_of_reach():
     with pytest.raises(SelectionError) as error:
-        select_blocks(scores, saved, 5, per_latency=True)
+        set_goal({"a": 0.1, "b": 0.05, "c": -0.1}, 3, 0.01)
     assert str(error.value) == (
-        "dropping 5 blocks is out of reach: the network has 4 that save time here; lower grid.targets"
+        "dropping 3 blocks is out of reach: the network has 2 that save time here; lower grid.targets"
     )
+
+
+def with_method(**method: object):
+    entry = {"criterion": "recoverability", "loss": "mimic", "preset": "default", **method}
+    select = {"search": "knapsack", "tolerance": 0.02}
+    return parse_params({**VALUES, "select": select, "methods": {**VALUES["methods"], "mine": entry}})
+
+
+def test_the_default_search_is_the_files_and_the_authors_take_the_lowest():
+    assert selection_recipe(with_method(), "mine") == SelectionRecipe("knapsack", 0.02)
+    assert selection_recipe(with_method(preset="official"), "mine") == SelectionRecipe("lowest", 0.02)
+
+
+def test_a_method_replaces_how_it_selects():
+    params = with_method(preset="official", select={"search": "progressive"})
+    assert selection_recipe(params, "mine") == SelectionRecipe("progressive", 0.02)
+    with pytest.raises(ParamsError):
+        with_method(select={"search": "greedy"})
+
+
+def run_stage(folder: Path, search: str, per_latency: bool = True, measured: str = "abc") -> list[str]:
+    """Run the stage on the scores 3, 1, 2.5 and the reductions 0.2, 0.1, 0.1 of three blocks."""
+    scores = [{"name": name, "score": score} for name, score in zip("abc", (3, 1, 2.5), strict=True)]
+    reductions = {name: {"reduction": 0.2 if name == "a" else 0.1} for name in measured}
+    write_result(folder / "score.json", "score", {"per_latency": per_latency, "blocks": scores}, {})
+    write_result(folder / "latency.json", "latency", {"blocks": reductions}, {})
+    inputs = {name: folder / f"{name}.json" for name in ("score", "latency", "teacher", "sample", "out")}
+    params = with_method(select={"search": search, "tolerance": 0.0})
+    select.run(params, method="mine", seed=0, target_reduction=0.2, **inputs)
+    result = read_result(folder / "out.json", "select")
+    assert result["recipe"] == {"search": search, "tolerance": 0.0}
+    return result["dropped_blocks"]
+
+
+def test_the_stage_searches_as_its_method_says_and_needs_no_network_for_it(tmp_path):
+    assert run_stage(tmp_path, "lowest") == ["a", "b"]
+    assert run_stage(tmp_path, "knapsack") == ["a"]
+
+
+@pytest.mark.parametrize("search", ["lowest", "knapsack", "progressive"])
+def test_a_criterion_that_is_an_order_in_itself_is_followed_whatever_the_search(tmp_path, search):
+    assert run_stage(tmp_path, search, per_latency=False) == ["b", "c"]
+
+
+def test_a_block_without_a_latency_is_named(tmp_path):
+    with pytest.raises(SelectionError) as error:
+        run_stage(tmp_path, "lowest", measured="ac")
+    assert str(error.value) == "the latency of block 'b' was not measured; measure again"

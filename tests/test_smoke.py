@@ -16,6 +16,9 @@ from trees import commit, copy_project, run_well
 
 from practise.engines.pipeline import Pipeline
 from practise.engines.processes import environment, tool
+from practise.files import read_result
+from practise.grid import Paths, cells
+from practise.params import load_params
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +45,7 @@ def make_tree(destination: Path) -> Path:
     params["grid"].update(seeds=[0], num_images=[8], targets=[1])
     params["networks"]["efficientnet_lite0"]["image_size"] = 64
     params["latency"].update(rounds=12, warmup=2)
+    params["select"].update(search="progressive")
     params["recover"].update(steps=3, batch_size=8, views=2)
     (tree / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     commit(tree, "A tiny grid", "params.yaml")
@@ -100,6 +104,17 @@ def test_dvc_runs_nothing_twice(by_dvc: Run) -> None:
 def test_the_demo_shows_the_table_and_names_the_picture(by_dvc: Run) -> None:
     assert (by_dvc.tree / "results/default/tables/fewshot.md").read_text() in by_dvc.said
     assert "results/default/figures/tradeoff.png" in by_dvc.said
+
+
+def test_for_one_block_the_search_takes_the_most_recoverable_of_those_that_save_time(by_dvc: Run) -> None:
+    params = load_params(by_dvc.tree / "params.yaml")
+    paths, (cell,) = Paths.of(params), [cell for cell in cells(params) if cell.method == "practise"]
+    scored = read_result(by_dvc.tree / paths.score(cell), "score")["blocks"]
+    measured = read_result(by_dvc.tree / paths.latency(cell.network), "latency")["blocks"]
+    chosen = read_result(by_dvc.tree / paths.select(cell), "select")
+    useful = [block for block in scored if measured[block["name"]]["reduction"] > 0]
+    assert chosen["recipe"]["search"] == "progressive"
+    assert chosen["dropped_blocks"] == [min(useful, key=lambda block: block["score"])["name"]]
 
 
 def test_both_engines_make_the_same_bytes(by_snakemake: Run, by_dvc: Run) -> None:

@@ -16,7 +16,7 @@ from practise.files import write_result
 from practise.grid import Cell, Paths, cells
 from practise.params import Params
 from practise.render.formats import DASH, RenderedTable, to_html, to_markdown, to_tex
-from practise.render.frames import preset_title, thin
+from practise.render.frames import FEWSHOT_COLUMNS, preset_title, thin
 from practise.render.names import block_list, mean_and_std, number, scientific
 from practise.render.tables import TABLES, write_tables
 from practise.render.tidy import frame_csv, parse_frame
@@ -275,6 +275,54 @@ def test_every_caption_names_hardware_and_n(default_grid: Grid) -> None:
         text = " ".join(default_grid.text(f"{name}.md").split())
         assert "Example CPU, 2 threads, fp32, batch 1, 128 × 128 pixels" in text
         assert "n = " in text
+
+
+def test_further_batch_sizes_are_further_columns_in_every_format() -> None:
+    params = make_params(latency__also=[16, 4])
+    written = write_results(params)
+    write_tables(params, OUT)
+    frame = pd.read_csv(OUT / "fewshot.csv")
+    rows = markdown_rows((OUT / "fewshot.md").read_text())
+    at = rows[0].index("Latency reduction %")
+    assert rows[0][at : at + 4] == [
+        "Latency reduction %",
+        "Reduction % at batch 16",
+        "Reduction % at batch 4",
+        "Median ms",
+    ]
+    assert row_of(rows, "original")["Reduction % at batch 16"] == DASH
+    for method, title in {"bp_blocks": "BP (blocks)", "practise": "PRACTISE"}.items():
+        saved = np.array([values["reduction"] for cell, values in written.items() if cell.method == method])
+        for size in (16, 4):
+            own = saved * (0.5 - 1 / size / 100)
+            in_csv = frame.loc[frame["method"] == method, f"measured_reduction_batch{size}"]
+            np.testing.assert_allclose(in_csv, own)
+            shown = f"{100 * own.mean():.1f} ± {100 * own.std(ddof=1):.1f}"
+            assert row_of(rows, title)[f"Reduction % at batch {size}"] == shown
+            assert shown in (OUT / "fewshot.html").read_text()
+            assert shown.replace("±", r"$\pm$") in (OUT / "fewshot.tex").read_text()
+    text = (OUT / "fewshot.csv").read_text()
+    assert frame_csv(parse_frame(text)) == text
+
+
+def test_an_unstable_time_at_a_further_batch_size_is_marked_there_alone() -> None:
+    params = make_params(seeds=[0], latency__also=[16])
+    write_results(params)
+    path = Paths.of(params).student_latency(cells(params)[0])
+    content = json.loads(path.read_text())
+    content["result"]["also"][0]["original"]["unstable"] = True
+    path.write_text(json.dumps(content))
+    write_tables(params, OUT)
+    text = (OUT / "fewshot.md").read_text()
+    shown = row_of(markdown_rows(text), "BP (blocks)")
+    assert shown["Reduction % at batch 16"].endswith("†")
+    assert "†" not in shown["Latency reduction %"] + shown["Median ms"]
+    assert "† This time spread more than allowed" in text
+
+
+def test_without_further_batch_sizes_there_is_no_such_column(default_grid: Grid) -> None:
+    assert not any("batch" in column for column in markdown_rows(default_grid.text("fewshot.md"))[0])
+    assert default_grid.text("fewshot.csv").partition("\n")[0].split(",") == list(FEWSHOT_COLUMNS)
 
 
 def test_unstable_times_are_marked() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from practise.preprocessing import Preprocessing
-from practise.views import centre_views, draw_batch, draw_views
+from practise.views import centre_views, draw_batch, draw_views, mix
 
 PREPROCESSING = Preprocessing(32, (0.5,) * 3, (0.25,) * 3, "bilinear", 0.875)
 
@@ -44,3 +44,13 @@ def test_centre_views_are_the_evaluation_view():
     images = pictures(2)
     expected = (np.asarray(PREPROCESSING.view(images[1]), dtype=np.float64) / 255 - 0.5) / 0.25
     assert np.allclose(centre_views(images, PREPROCESSING)[1].permute(1, 2, 0), expected, atol=1e-5)
+
+
+def test_a_blend_lies_between_two_views_at_one_share_for_all_pixels():
+    views = torch.randn(6, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    mixed = mix(views, 3)
+    assert torch.equal(mixed, mix(views, 3))
+    assert not torch.equal(mixed, mix(views, 4))
+    generator = torch.Generator().manual_seed(3)
+    partners, shares = torch.randperm(6, generator=generator), torch.rand(6, 1, 1, 1, generator=generator)
+    assert torch.allclose(mixed, shares * views + (1 - shares) * views[partners], atol=1e-6)

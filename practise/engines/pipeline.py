@@ -8,7 +8,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class Job:
         command: What runs, in one line.
         deps: The files and directories that it reads, code among them.
         outs: The files that it writes.
+        items: Its place in the grid, such as `{"network": "resnet34", "seed": 0}`.
     """
 
     stage: str
@@ -39,6 +40,7 @@ class Job:
     command: str
     deps: tuple[str, ...]
     outs: tuple[str, ...]
+    items: Mapping[str, object] = field(default_factory=dict, compare=False)
 
 
 class Pipeline:
@@ -104,7 +106,8 @@ class Pipeline:
         spec = self.stages[stage]
         matrix = {name: _look_up(self.values, text[2:-1]) for name, text in spec.get("matrix", {}).items()}
         for values in itertools.product(*matrix.values()):
-            scope = {**self.values, "item": dict(zip(matrix, values, strict=True))}
+            items = dict(zip(matrix, values, strict=True))
+            scope = {**self.values, "item": items}
             outs = [*spec.get("outs", []), *spec.get("metrics", [])]
             yield Job(
                 stage,
@@ -112,6 +115,7 @@ class Pipeline:
                 " ".join(_fill(spec["cmd"], scope).split()),
                 tuple(_fill(path, scope) for path in spec["deps"]),
                 tuple(_fill(path, scope) for path in outs),
+                items,
             )
 
 

@@ -12,13 +12,13 @@ from practise.errors import ImageError, unknown
 from practise.images.elpv import open_elpv
 from practise.images.folder import open_folder
 from practise.images.source import Item, Source
-from practise.params import ImagesParams
+from practise.params import HERE, DataParams, ImagesParams
 
 if TYPE_CHECKING:
     from practise.images.loading import load_images, load_training_images, stream_batches
 
-Opener = Callable[[str, ImagesParams, str], Source]
-"""From the source's name, its settings and the place of these in the params file to the source."""
+Opener = Callable[[str, ImagesParams, str, DataParams], Source]
+"""From the source's name, its settings, their place in the params file and where data lies to the source."""
 
 SOURCES: dict[str, Opener] = {"elpv": open_elpv, "folder": open_folder}
 LOADERS = ("load_images", "load_training_images", "stream_batches")
@@ -35,20 +35,21 @@ __all__ = [
 ]
 
 
-def open_source(name: str, spec: ImagesParams, file: str = "params.yaml") -> Source:
+def open_source(name: str, spec: ImagesParams, file: str = "params.yaml", data: DataParams = HERE) -> Source:
     """Return the image source that an entry of the section `images` describes.
 
     Args:
         name: The entry's name, such as `elpv`.
         spec: The entry.
         file: What to call the params file in messages.
+        data: Where relative paths start from.
 
     Raises:
         ImageError: A folder, class list or package is missing or is not what it should be.
     """
     if spec.source not in SOURCES:
         raise ImageError(f"{file}: images.{name}.source: {unknown('source', spec.source, SOURCES)}")
-    return SOURCES[spec.source](name, spec, f"{file}: images.{name}")
+    return SOURCES[spec.source](name, spec, f"{file}: images.{name}", data)
 
 
 def __getattr__(name: str) -> Any:

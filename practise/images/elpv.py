@@ -18,20 +18,21 @@ import numpy as np
 
 from practise.errors import ImageError
 from practise.images.source import Item, Source, Split
-from practise.params import ImagesParams
+from practise.params import HERE, DataParams, ImagesParams
 
 CLASSES = ("mono_functional", "mono_defective", "poly_functional", "poly_defective")
 DEFECTIVE_ABOVE = 0.4
 HELD_OUT = 0.25
 
 
-def open_elpv(name: str, spec: ImagesParams, where: str) -> Source:
+def open_elpv(name: str, spec: ImagesParams, where: str, data: DataParams = HERE) -> Source:
     """Return the packaged solar cells.
 
     Args:
         name: The source's name in the params file.
         spec: Its entry there; the source has no settings.
         where: The place of the entry, for messages.
+        data: Where relative paths start from; the source has none.
 
     Raises:
         ImageError: The package is not installed, or its list of images is not there or not as it should be.

@@ -12,30 +12,35 @@ from pathlib import Path
 
 from practise.errors import ImageError, guess
 from practise.images.source import Item, Source, Split
-from practise.params import ImagesParams
+from practise.params import HERE, DataParams, ImagesParams
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 EXPECTED = "a folder with one sub-folder of images per class, named as in the class list"
+CLASS_LISTS = {"imagenet": "imagenet.txt", "cifar10": "cifar10.txt"}
+"""The class lists that come with the project, by the name that stands in a params file."""
 
 
-def open_folder(name: str, spec: ImagesParams, where: str) -> Source:
+def open_folder(name: str, spec: ImagesParams, where: str, data: DataParams = HERE) -> Source:
     """Return the images below two folders, `train` and `evaluation`.
 
     Args:
         name: The source's name in the params file.
         spec: Its entry there.
         where: The place of the entry, for messages.
+        data: Where relative paths start from.
 
     Raises:
         ImageError: A folder is missing, both are the same, or the class list is not as it should be.
     """
     folders: dict[Split, Path] = {
-        "train": _find_folder(spec.train, f"{where}.train"),
-        "evaluation": _find_folder(spec.evaluation, f"{where}.evaluation"),
+        "train": _find_folder(spec.train, f"{where}.train", data),
+        "evaluation": _find_folder(spec.evaluation, f"{where}.evaluation", data),
     }
     if os.path.samefile(*folders.values()):
-        raise ImageError(f"{where}.evaluation: '{spec.evaluation}' is also the folder of the training images")
-    classes = read_classes(spec.class_list, f"{where}.class_list")
+        raise ImageError(
+            f"{where}.evaluation: '{folders['evaluation']}' is also the folder of the training images"
+        )
+    classes = read_classes(spec.class_list, f"{where}.class_list", data)
     root = Path(os.path.commonpath([os.path.abspath(folder) for folder in folders.values()]))
 
     def scan(split: Split) -> list[Item]:
@@ -46,34 +51,38 @@ def open_folder(name: str, spec: ImagesParams, where: str) -> Source:
 
 def imagenet_classes() -> tuple[str, ...]:
     """Return the WordNet ids of ImageNet-1k's 1000 classes in index order, which is alphabetical."""
-    return tuple(resources.files("practise.images").joinpath("imagenet.txt").read_text().split())
+    return _shipped_classes("imagenet")
 
 
-def read_classes(class_list: str | None, where: str) -> tuple[str, ...]:
+def read_classes(class_list: str | None, where: str, data: DataParams = HERE) -> tuple[str, ...]:
     """Return the class folders' names in index order.
 
     Args:
-        class_list: A text file with one name a line; `imagenet` or None for ImageNet-1k's.
+        class_list: A text file with one name a line, or a key of `CLASS_LISTS`; None for ImageNet-1k's.
         where: The key's place in the params file, for messages.
+        data: Where relative paths start from.
 
     Raises:
         ImageError: The file is missing, empty, not text or names a class twice.
     """
-    if class_list in (None, "imagenet"):
+    if class_list is None:
         return imagenet_classes()
+    if class_list in CLASS_LISTS:
+        return _shipped_classes(class_list)
+    path = data.find(class_list)
     try:
-        lines = Path(str(class_list)).read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ImageError(
-            f"{where}: no text file '{class_list}'; set it to a file with one class folder's name a line, "
-            "in index order, or to imagenet"
+            f"{where}: no text file '{path}'; set it to a file with one class folder's name a line, in index "
+            f"order, or to {' or '.join(CLASS_LISTS)}{data.advice(class_list)}"
         ) from error
     classes = tuple(line.strip() for line in lines if line.strip())
     repeated = [name for name, count in Counter(classes).items() if count > 1]
     if repeated or not classes:
         found = f"names '{repeated[0]}' twice" if repeated else "names no class"
         raise ImageError(
-            f"{where}: '{class_list}' {found}, should be one class folder's name a line, in index order"
+            f"{where}: '{path}' {found}, should be one class folder's name a line, in index order"
         )
     return classes
 
@@ -111,11 +120,17 @@ def list_images(folder: Path, root: Path, classes: tuple[str, ...], where: str) 
     return items
 
 
-def _find_folder(folder: str | None, where: str) -> Path:
-    if folder is None or not Path(folder).is_dir():
-        found = "is missing" if folder is None else f"no folder '{folder}'"
-        raise ImageError(f"{where}: {found}; set it to {EXPECTED}")
-    return Path(folder)
+def _shipped_classes(name: str) -> tuple[str, ...]:
+    return tuple(resources.files("practise.images").joinpath(CLASS_LISTS[name]).read_text().split())
+
+
+def _find_folder(folder: str | None, where: str, data: DataParams) -> Path:
+    if folder is None:
+        raise ImageError(f"{where}: is missing; set it to {EXPECTED}")
+    path = data.find(folder)
+    if not path.is_dir():
+        raise ImageError(f"{where}: no folder '{path}'; set it to {EXPECTED}{data.advice(folder)}")
+    return path
 
 
 def _entries(folder: Path, where: str) -> list[os.DirEntry[str]]:

@@ -109,4 +109,4 @@ def stream_evaluation(params: Params, listing: Path, preprocessing: Preprocessin
 def _find_root(params: Params, source: str, manifest: Path) -> Path:
     if source not in params.images:
         raise ImageError(f"{manifest}: {unknown('images', source, params.images)}")
-    return open_source(source, params.images[source], params.profile.file).root
+    return open_source(source, params.images[source], params.profile.file, params.data).root

@@ -12,7 +12,7 @@ from practise.render.names import (
     number,
     target_title,
 )
-from practise.render.tidy import SETTING, groups
+from practise.render.tidy import REDUCTION_AT, SETTING, UNSTABLE_AT, groups
 
 COLUMNS = (
     *("Network", "Images", "Handed over", "Target", "Method", "Preset", "n", "Top-1 %", "Paper %", "Δ"),
@@ -47,9 +47,12 @@ def render_fewshot(frame: pd.DataFrame) -> RenderedTable:
     without_paper = frame["paper_top1"].isna().all()
     hidden = {column for column, same in constant.items() if same}
     hidden |= {"Paper %", "Δ"} if without_paper else set()
+    columns = [column for column in COLUMNS if column not in hidden]
+    behind = columns.index("Latency reduction %") + 1
+    columns[behind:behind] = map(_at_batch, _further_batches(frame))
     return arrange(
         rows,
-        columns=[column for column in COLUMNS if column not in hidden],
+        columns=columns,
         text_columns=TEXT_COLUMNS,
         title="Accuracy and measured latency with few images",
         caption=_caption(frame, hidden, rounds),
@@ -74,7 +77,8 @@ def _method(setting: tuple[str, str, int, float, str], cells: pd.DataFrame) -> d
     network, images, num_images, target, method = setting
     known = cells["paper_top1"].iloc[0]
     mark = f" {UNSTABLE}" if cells["unstable"].any() else ""
-    return {
+    further = {_at_batch(size): _reduction_at(size, cells) for size in _further_batches(cells)}
+    return further | {
         "Network": network,
         "Images": images,
         "Handed over": str(num_images),
@@ -91,6 +95,21 @@ def _method(setting: tuple[str, str, int, float, str], cells: pd.DataFrame) -> d
         "Params M": number(cells["params"].mean() / 1e6, 2),
         "Dropped blocks": block_list(cells["dropped_blocks"].tolist()),
     }
+
+
+def _further_batches(frame: pd.DataFrame) -> list[str]:
+    """Return the further batch sizes at which latency was measured, in the order of the columns."""
+    found = [str(column) for column in frame if str(column).startswith(REDUCTION_AT)]
+    return [column.removeprefix(REDUCTION_AT) for column in found]
+
+
+def _at_batch(size: str) -> str:
+    return f"Reduction % at batch {size}"
+
+
+def _reduction_at(size: str, cells: pd.DataFrame) -> str:
+    mark = f" {UNSTABLE}" if cells[UNSTABLE_AT + size].eq(True).any() else ""
+    return mean_and_std(100 * cells[REDUCTION_AT + size], 1) + mark
 
 
 def _caption(frame: pd.DataFrame, hidden: set[str], rounds: set[str]) -> str:
@@ -120,7 +139,8 @@ def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
             f"Paper: {', '.join(sources)} of arXiv 2202.07861, the same setting; "
             f"Δ is ours minus the paper's; {DASH} is a value that we do not know."
         )
-    if frame["unstable"].any():
+    times = ["unstable", *(UNSTABLE_AT + size for size in _further_batches(frame))]
+    if frame[times].eq(True).any(axis=None):
         notes.append(
             f"{UNSTABLE} This time spread more than allowed: measure again when the machine is idle."
         )

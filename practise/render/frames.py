@@ -16,7 +16,7 @@ from practise.grid import Cell, Paths, cells
 from practise.params import Params
 from practise.render.names import natural_order
 from practise.render.paper import paper_top1
-from practise.render.tidy import DEVICE_COLUMNS
+from practise.render.tidy import DEVICE_COLUMNS, REDUCTION_AT, UNSTABLE_AT
 
 CELL_COLUMNS = ("network", "images", "num_images", "seed", "method", "target_reduction")
 FEWSHOT_COLUMNS = (
@@ -55,11 +55,13 @@ MAX_CURVE_POINTS = 200
 def fewshot_frame(params: Params) -> pd.DataFrame:
     """Return one row per cell: accuracy, size and latency before and after, and the paper's accuracy.
 
+    What was measured at further batch sizes stands in further columns, such as `measured_reduction_batch16`.
+
     Raises:
         FileError: A result of the grid is missing or damaged.
     """
     results = Results(params)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for cell in cells(params):
         selected = results.read(results.paths.select(cell), "select")
         student = results.read(results.paths.accuracy(cell), "accuracy")
@@ -86,8 +88,13 @@ def fewshot_frame(params: Params) -> pd.DataFrame:
             **{key: latency[key] for key in DEVICE_COLUMNS},
         }
         row["paper_top1"], row["paper_source"] = paper_top1(params, cell, row)
+        for also in latency.get("also", ()):
+            after, before, size = also["student"], also["original"], also["batch_size"]
+            row[REDUCTION_AT + str(size)] = after["reduction"]
+            row[UNSTABLE_AT + str(size)] = bool(after["unstable"] or before["unstable"])
         rows.append(row)
-    return pd.DataFrame(rows, columns=FEWSHOT_COLUMNS)
+    further = dict.fromkeys(column for row in rows for column in row if column not in FEWSHOT_COLUMNS)
+    return pd.DataFrame(rows, columns=[*FEWSHOT_COLUMNS, *further])
 
 
 def latency_frame(params: Params) -> pd.DataFrame:

@@ -18,6 +18,9 @@ SETTING = ("network", "images", "num_images", "target_reduction")
 DEVICE_COLUMNS = ("device_name", "device", "threads", "dtype", "batch_size", "image_size")
 """What a measured time depends on, in every latency result and in every frame that holds a time."""
 
+REDUCTION_AT, UNSTABLE_AT = "measured_reduction_batch", "unstable_batch"
+"""How columns of a further batch size begin; the size follows."""
+
 WORDS = (
     *("network", "images", "method", "preset", "criterion", "loss", "block", "dropped_block"),
     *("dropped_blocks", "paper_source", "device_name", "device", "dtype"),

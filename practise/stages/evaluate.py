@@ -9,7 +9,7 @@ from practise.files import write_result
 from practise.hardware import check, circumstances, resolve_device
 from practise.images.loading import stream_evaluation
 from practise.images.manifest import read_listing
-from practise.latency import describe_setting, measure_with
+from practise.latency import describe_setting, measure_also, measure_with
 from practise.networks import load_teacher
 from practise.params import Params
 from practise.students import load_student
@@ -63,6 +63,8 @@ def run(
     measured = measure_with(params.latency, networks, size, device)
     setting = describe_setting(params.latency, size, device)
     result = {**setting, **{name: asdict(latency) for name, latency in measured.items()}}
+    if params.latency.also:
+        result["also"] = measure_also(params.latency, networks, size, device)
     shaped_by = ("latency", "device", f"networks.{network}")
     write_result(
         latency, "latency", result, circumstances(params, *shaped_by, device=device, image_size=size)

@@ -19,7 +19,7 @@ def run(params: Params, *, images: str, out: Path) -> None:
         images: Name of an entry of the section images.
         out: The listing, JSON.
     """
-    source = open_source(images, params.images[images], params.profile.file)
+    source = open_source(images, params.images[images], params.profile.file, params.data)
     evaluation = hash_images(source.root, source.evaluation)
     listing = Listing(images, source.classes, len(source.train), evaluation)
     write_listing(out, listing, circumstances(params, f"images.{images}"))

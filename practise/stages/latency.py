@@ -1,4 +1,8 @@
-"""Measure the original network and each network with one block dropped, side by side.
+"""Measure the original network, and what dropping each block saves, side by side.
+
+Blocks of the same layers on inputs of the same shape take the same time, so all of such a group are dropped
+at once and each is credited with its part: a difference several times as large, and so several times as
+certain, from fewer networks. That reductions add up is checked by `benchmarks/latency.py`.
 
 Which blocks are dropped follows from these latencies, so a machine measures them once: the measurement is
 kept in `.practise/`, and as long as machine, network and settings are the same, results that were deleted
@@ -14,10 +18,10 @@ from typing import Any
 
 import torch
 
-from practise.blocks import drop_blocks_
+from practise.blocks import alike_blocks, drop_blocks_
 from practise.files import read_result, write_result
 from practise.hardware import check, circumstances, resolve_device
-from practise.latency import describe_setting, measure_with
+from practise.latency import describe_setting, measure_with, part_of
 from practise.networks import Teacher, load_teacher
 from practise.params import Params
 
@@ -53,12 +57,15 @@ def run(
 
 
 def _measure(params: Params, original: Teacher, device: torch.device) -> dict[str, Any]:
+    groups = alike_blocks(original.network, original.card["blocks"], original.preprocessing.image_size)
     networks = {"original": original.network} | {
-        block: drop_blocks_(copy.deepcopy(original.network), [block]) for block in original.card["blocks"]
+        group[0]: drop_blocks_(copy.deepcopy(original.network), group) for group in groups
     }
     measured = measure_with(params.latency, networks, original.preprocessing.image_size, device)
-    blocks = {name: asdict(latency) for name, latency in measured.items()}
-    return {"original": blocks.pop("original"), "blocks": blocks}
+    whole = measured["original"]
+    share_of = {block: part_of(measured[group[0]], whole, len(group)) for group in groups for block in group}
+    blocks = {block: asdict(share_of[block]) for block in original.card["blocks"]}
+    return {"original": asdict(whole), "alike": groups, "blocks": blocks}
 
 
 def _hash(values: Any) -> str:

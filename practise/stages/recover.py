@@ -9,9 +9,11 @@ from practise.images.loading import load_training_images
 from practise.networks import load_teacher
 from practise.params import Params
 from practise.presets import recovery_recipe
+from practise.recoverability import RidgeRecipe
 from practise.recovery import LOSSES, recover_
 from practise.resume import Resume
-from practise.students import prune, save_student
+from practise.start import start_recovery
+from practise.students import save_student
 
 OUTPUTS = ("student", "card", "history")
 
@@ -50,11 +52,16 @@ def run(
     few, labels = load_training_images(params, sample, original.preprocessing)
     dropped = read_result(select, "select")["dropped_blocks"]
     recipe = recovery_recipe(params, method)
-    pruned = prune(original, dropped).to(device)
-    resume = Resume(student, [method, seed, asdict(recipe), dropped, sha256(teacher), sha256(sample)])
+    ridge = RidgeRecipe(**params.score.model_dump())
+    pruned, mimicked = start_recovery(
+        original.network.to(device), dropped, few, original.preprocessing, recipe, ridge, seed
+    )
+    resume = Resume(
+        student, [method, seed, asdict(recipe), asdict(ridge), dropped, sha256(teacher), sha256(sample)]
+    )
     steps = recover_(
         pruned,
-        original.network.to(device),
+        mimicked,
         few,
         labels,
         original.preprocessing,
@@ -71,7 +78,7 @@ def run(
         "recipe": asdict(recipe),
         "steps": len(steps),
     }
-    sections = ("recover", f"methods.{method}", f"images.{images}", "device", f"networks.{network}")
+    sections = ("recover", "score", f"methods.{method}", f"images.{images}", "device", f"networks.{network}")
     made = circumstances(
         params,
         *sections,

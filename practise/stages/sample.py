@@ -27,7 +27,7 @@ def run(params: Params, *, images: str, num_images: int, seed: int, listing: Pat
     """
     file = params.profile.file
     listed = read_listing(listing)
-    source = open_source(images, params.images[images], file)
+    source = open_source(images, params.images[images], file, params.data)
     drawn = draw_sample(source.train, num_images, np.random.default_rng(seed), f"{file}: grid.num_images")
     hashed = hash_images(source.root, drawn)
     check_disjoint(hashed, listed.evaluation, f"{file}: images.{images}")

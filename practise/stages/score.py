@@ -70,7 +70,6 @@ def run(
         *sections,
         device=device,
         dtype=recipe.dtype,
-        batch_size=recipe.batch_size,
         image_size=original.preprocessing.image_size,
         seed=seed,
     )

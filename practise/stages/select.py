@@ -1,35 +1,86 @@
 """Choose the blocks to drop for a latency target, from scores and measured latencies."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+from practise.errors import SelectionError
 from practise.files import read_result, write_result
 from practise.hardware import circumstances
 from practise.params import Params
-from practise.selection import select_blocks
+from practise.selection import (
+    select_knapsack,
+    select_lowest,
+    select_progressively,
+    selection_recipe,
+    set_goal,
+)
 
 OUTPUTS = ("out",)
-USES_TORCH = False
+USES_TORCH = False  # but for a progressive search, which prepares torch itself
 
 
 def run(
-    params: Params, *, method: str, target_reduction: float, score: Path, latency: Path, out: Path
+    params: Params,
+    *,
+    method: str,
+    seed: int,
+    target_reduction: float,
+    score: Path,
+    latency: Path,
+    teacher: Path,
+    sample: Path,
+    out: Path,
 ) -> None:
     """Choose the blocks to drop.
 
     Args:
         method: Name of an entry of the section methods.
+        seed: Seed of folds, where blocks are scored again.
         target_reduction: Share of the original's latency to save; from 1 on, the number of blocks to drop.
         score: The blocks' scores, JSON.
         latency: The blocks' latencies, JSON.
+        teacher: The original network's weights, safetensors.
+        sample: The images that are handed over, JSON.
         out: The blocks to drop, JSON.
     """
     scored, measured = read_result(score, "score"), read_result(latency, "latency")
-    dropped = select_blocks(
-        {block["name"]: block["score"] for block in scored["blocks"]},
-        {name: block["reduction"] for name, block in measured["blocks"].items()},
-        target_reduction,
-        per_latency=scored["per_latency"],
-        tolerance=params.select.tolerance,
-    )
-    result = {"method": method, "target_reduction": target_reduction, "dropped_blocks": dropped}
-    write_result(out, "select", result, circumstances(params, "select"))
+    scores = {block["name"]: block["score"] for block in scored["blocks"]}
+    recipe = selection_recipe(params, method)
+    unmeasured = [name for name in scores if name not in measured["blocks"]]
+    if unmeasured:
+        raise SelectionError(f"the latency of block '{unmeasured[0]}' was not measured; measure again")
+    reductions = {name: measured["blocks"][name]["reduction"] for name in scores}
+    goal = set_goal(reductions, target_reduction, recipe.tolerance)
+    if not scored["per_latency"] or recipe.search == "lowest":
+        dropped = select_lowest(scores, goal, per_latency=scored["per_latency"])
+    elif recipe.search == "knapsack":
+        dropped = select_knapsack(scores, goal)
+    else:
+        dropped = select_progressively(joint_recoverability(params, method, seed, teacher, sample), goal)
+    result = {
+        "method": method,
+        "target_reduction": target_reduction,
+        "recipe": asdict(recipe),
+        "dropped_blocks": dropped,
+    }
+    write_result(out, "select", result, circumstances(params, "select", f"methods.{method}", "score"))
+
+
+def joint_recoverability(
+    params: Params, method: str, seed: int, teacher: Path, sample: Path
+) -> Callable[[Sequence[str]], float]:
+    """R of a set of blocks, as the method scores single ones."""
+    from practise.hardware import prepare, resolve_device
+    from practise.images.loading import load_training_images
+    from practise.networks import load_teacher
+    from practise.presets import score_recipe
+    from practise.recoverability import build_scorer
+
+    prepare(params.device)
+    original = load_teacher(teacher)
+    few, _ = load_training_images(params, sample, original.preprocessing)
+    network = original.network.to(resolve_device(params.device.name))
+    recipe = score_recipe(params, method)
+    scorer = build_scorer(network, original.card["blocks"], few, original.preprocessing, recipe, seed)
+    return scorer.recoverability

@@ -39,7 +39,8 @@ def run(params: Params, *, network: str, weights: Path, card: Path) -> None:
         "weights": spec.weights,
         "head": None,
     }
-    teacher = Teacher(build_network(spec, where), find_preprocessing(spec, where), (), described)
+    built = build_network(spec, where, params.data)
+    teacher = Teacher(built, find_preprocessing(spec, where), (), described)
     described["blocks"] = droppable_blocks(
         teacher.network, teacher.preprocessing.image_size, spec.keep_blocks or (), where
     )
@@ -64,7 +65,7 @@ def _as_it_comes(teacher: Teacher) -> Teacher:
 
 def _with_head(params: Params, teacher: Teacher, images: str, device: torch.device) -> Teacher:
     network, preprocessing = teacher.network, teacher.preprocessing
-    source = open_source(images, params.images[images], params.profile.file)
+    source = open_source(images, params.images[images], params.profile.file, params.data)
     train = hash_images(source.root, source.train, decode=False)
     evaluation = hash_images(source.root, source.evaluation, decode=False)
     check_disjoint(train, evaluation, f"{params.profile.file}: images.{images}")

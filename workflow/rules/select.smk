@@ -4,16 +4,24 @@ rule select:
         code=code("select"),
         score=rules.score.output,
         latency=rules.latency.output,
+        teacher=rules.teacher.output.weights,
+        card=rules.teacher.output.card,
+        sample=rules.sample.output,
     output:
         f"{R}/select/{CELL}/t{{target}}.json",
     log:
         f"{LOGS}/select/{CELL}/t{{target}}.log",
     conda:
         ENVIRONMENT
+    threads: THREADS
+    resources:
+        gpu=GPU,
     params:
         file=PARAMS_FILE,
         section=section("select"),
     shell:
-        "practise select --params-file {params.file} --method {wildcards.method} --target-reduction {wildcards.target}"
+        "practise select --params-file {params.file} --method {wildcards.method} --seed {wildcards.seed}"
+        " --target-reduction {wildcards.target}"
         " --score {input.score} --latency {input.latency}"
+        " --teacher {input.teacher} --sample {input.sample}"
         " --out {output} > {log} 2>&1"

@@ -1,0 +1,147 @@
+"""What a benchmark measures on: a preset's network and images, prepared by the pipeline's own stages.
+
+A benchmark writes a params file of its own beside its results, `results/bench-QUESTION-PRESET/params.yaml`,
+and lets Snakemake make what it needs there, one job at a time, so that a benchmark that was interrupted goes
+on and a second run prepares nothing.
+"""
+
+import argparse
+import copy
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from practise.engines.processes import environment, tool
+from practise.errors import PractiseError
+from practise.files import read_result, write_text
+from practise.grid import Cell, Paths, cells
+from practise.params import Params, load_params
+from practise.problems import read_yaml
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line of a benchmark asks for.
+
+    Attributes:
+        params_file: the preset to measure on.
+        full: all of it, however long; else a form that takes minutes.
+        keep: whether to copy what is found to `docs/benchmarks/`.
+    """
+
+    params_file: Path
+    full: bool
+    keep: bool
+
+
+def ask(question: str) -> Asked:
+    """Read the command line of a benchmark.
+
+    Args:
+        question: What the benchmark finds out, for `--help`.
+    """
+    parser = argparse.ArgumentParser(description=question)
+    parser.add_argument("--params-file", type=Path, default=Path("params.yaml"), help="a preset's params")
+    parser.add_argument("--full", action="store_true", help="the authors' whole schedule: hours on a CPU")
+    parser.add_argument("--keep", action="store_true", help="copy what is found to docs/benchmarks/PRESET")
+    asked = parser.parse_args()
+    return Asked(asked.params_file, asked.full, asked.keep)
+
+
+class Case:
+    """A preset, changed for one benchmark, with what its stages make of it.
+
+    Args:
+        name: the benchmark's.
+        asked: which preset.
+        changes: entries that replace the preset's, by dotted key such as `grid.seeds`.
+    """
+
+    def __init__(self, name: str, asked: Asked, changes: Mapping[str, Any]) -> None:
+        values = copy.deepcopy(read_yaml(asked.params_file))
+        profile = f"bench-{name}-{values['profile']['name']}"
+        self.kept = Path("docs", "benchmarks", values["profile"]["name"]) if asked.keep else None
+        self.folder = Path("results", profile)
+        self.file = self.folder / "params.yaml"
+        changes = {**changes, "profile": {"name": profile, "root": "../..", "file": str(self.file)}}
+        for key, value in changes.items():
+            *sections, last = key.split(".")
+            place = values
+            for section in sections:
+                place = place[section]
+            place[last] = value
+        text = yaml.safe_dump(values, sort_keys=False)
+        if not self.file.is_file() or self.file.read_text() != text:
+            write_text(self.file, text)
+        write_text(self.folder / "dvc.yaml", Path("dvc.yaml").read_text())  # a preset is these two files
+        self.params: Params = load_params(self.file)
+        self.paths = Paths.of(self.params)
+
+    @property
+    def cell(self) -> Cell:
+        """The grid's first cell: its network, images and number of images."""
+        return cells(self.params)[0]
+
+    def make(self, *targets: Path | str) -> None:
+        """Have Snakemake make files or rules, one heavy job at a time, so that none disturbs another."""
+        cores = str(self.params.device.threads)
+        command = [
+            tool("snakemake"),
+            "--configfile",
+            str(self.file),
+            "--replace-workflow-config",
+            "--cores",
+            cores,
+        ]
+        jobs_environment = environment()
+        jobs_environment.pop("OMP_WAIT_POLICY", None)  # each stage chooses its own
+        done = subprocess.run([*command, "--quiet", "rules", "--", *map(str, targets)], env=jobs_environment)
+        if done.returncode:
+            sys.exit(done.returncode)
+
+    @cached_property
+    def reductions(self) -> dict[str, float]:
+        """What dropping each block saves on this machine, as a share, in network order."""
+        path = self.paths.latency(self.cell.network)
+        self.make(path)
+        return {name: one["reduction"] for name, one in read_result(path, "latency")["blocks"].items()}
+
+    @cached_property
+    def hardware(self) -> dict[str, Any]:
+        """What this machine is."""
+        self.make(self.paths.hardware)
+        return read_result(self.paths.hardware, "hardware")
+
+    def prepare(self, seeds: Sequence[int]) -> None:
+        """Make the original network, the evaluation listing and the samples of the seeds."""
+        cell = self.cell
+        samples = [self.paths.sample(cell.images, cell.num_images, seed) for seed in seeds]
+        self.make(self.paths.teacher(cell.network), self.paths.images(cell.images), *samples)
+
+
+def one_cell(asked: Asked) -> dict[str, Any]:
+    """Changes that leave one network, one number of images and one target of a grid in the quick form."""
+    if asked.full:
+        return {}
+    grid = read_yaml(asked.params_file)["grid"]
+    return {f"grid.{key}": grid[key][:1] for key in ("networks", "num_images")} | {
+        "grid.targets": grid["targets"][-1:]
+    }
+
+
+def main(run: Any) -> None:
+    """Run a benchmark; a mistake that the user can mend is one sentence and exit code 2."""
+    try:
+        run()
+    except PractiseError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("benchmarks: interrupted; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)

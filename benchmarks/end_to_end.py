@@ -1,0 +1,33 @@
+"""From network and images to a faster network: how good and how fast, beside the authors' way?
+
+    python -m benchmarks.end_to_end --params-file pipelines/cifar10-resnet56/params.yaml
+
+Both methods score, choose and recover by their own recipes. The authors' takes 2000 steps for each block and
+for the recovery; the quick form gives it fewer, and says so.
+"""
+
+from benchmarks.case import Case, ask, main, one_cell
+from benchmarks.variants import publish_variants
+
+QUICK = {"score": {"steps": 10}, "recover": {"steps": 60}}
+
+
+def run() -> None:
+    """Run both methods on the same images."""
+    asked = ask(__doc__.partition("\n")[0])
+    entry = {"criterion": "recoverability", "loss": "mimic"}
+    methods = {
+        "practise": {**entry, "preset": "default"},
+        "practise_official": {**entry, "preset": "official", **({} if asked.full else QUICK)},
+    }
+    case = Case("end_to_end", asked, {"methods": methods, "grid.methods": list(methods)} | one_cell(asked))
+    steps = "2000 steps a block and 2000 of recovery"
+    if not asked.full:
+        steps = f"{QUICK['score']['steps']} steps a block and {QUICK['recover']['steps']} of recovery"
+    notes = [f"official: {steps}."]
+    titles = {"practise": "default", "practise_official": "official"}
+    publish_variants(case, "end_to_end", "End to end", titles, notes)
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,94 @@
+"""The benchmarks' own arithmetic, and that what they ask for is a params file that the pipeline takes."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from benchmarks import ablation, end_to_end, latency, variants
+from benchmarks.case import Asked, Case, one_cell
+from benchmarks.report import gflop_of, matmul_gflops
+from practise.errors import ParamsError
+from practise.params import load_params
+
+ROOT = Path(__file__).parents[1]
+PRESETS = ["params.yaml", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("pipelines/*/params.yaml"))]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which a benchmark finds what it reads, and writes."""
+    for name in (*PRESETS, "dvc.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_quick_form_has_one_setting_and_all_seeds(project: Path, preset: str) -> None:
+    asked = Asked(Path(preset), full=False, keep=False)
+    case, whole = Case("x", asked, one_cell(asked)), load_params(Path(preset))
+    grid = case.params.grid
+    assert (len(grid.networks), len(grid.num_images), len(grid.targets)) == (1, 1, 1)
+    assert grid.seeds == whole.grid.seeds
+    assert grid.targets[0] == whole.grid.targets[-1]
+    assert case.params.profile.file == f"results/bench-x-{whole.profile.name}/params.yaml"
+    assert (project / case.params.profile.file).is_file()
+
+
+@pytest.mark.parametrize("batch_norm", ["frozen", "adapted"])
+def test_every_ingredient_is_a_method_of_the_schema(project: Path, batch_norm: str) -> None:
+    asked = Asked(Path("params.yaml"), full=False, keep=False)
+    made = ablation.ingredients(batch_norm)
+    methods = {name: {**ablation.ENTRY, **changes} for name, (_, changes) in made.items()}
+    case = Case("x", asked, {"methods": methods, "grid.methods": list(methods)})
+    replaced = case.params.methods["other_batch_norm"].overrides("recover")["batch_norm"]
+    assert {batch_norm, replaced} == {"frozen", "adapted"}
+
+
+def test_a_misspelt_change_is_refused_like_any_params_file(project: Path) -> None:
+    asked = Asked(Path("params.yaml"), full=False, keep=False)
+    with pytest.raises(ParamsError, match="grid.sedes: unknown key .*Did you mean 'seeds'"):
+        Case("x", asked, {"grid.sedes": [1]})
+
+
+def test_operations_are_counted_forward_and_backward() -> None:
+    layer, x = nn.Linear(64, 32, bias=False), torch.randn(16, 64, requires_grad=True)
+    forward = 2 * 16 * 64 * 32 / 1e9
+    assert gflop_of(lambda: layer(x)) == pytest.approx(forward)
+    assert gflop_of(lambda: layer(x).sum().backward()) == pytest.approx(3 * forward)
+
+
+def test_the_matrix_rate_is_a_rate() -> None:
+    slow, fast = (matmul_gflops(torch.float32, torch.device("cpu"), passes) for passes in (1, 3))
+    assert 0.1 < slow / fast < 10
+
+
+def test_latencies_that_add_up_have_no_error_and_noise_is_what_is_told() -> None:
+    noise = [0.01, -0.01]
+    rows = [
+        {"design": "d", "repeat": repeat, "block": block, "seconds": 2.0, "reduction": 0.1 + noise[repeat]}
+        for repeat in (0, 1)
+        for block in ("a", "b")
+    ]
+    rows += [
+        {"design": "set", "repeat": repeat, "block": "a, b", "seconds": 0.0, "reduction": 0.2}
+        for repeat in (0, 1)
+    ]
+    frame = pd.DataFrame(rows)
+    row = latency.summarise(frame[frame["design"] == "d"], frame, [["a", "b"]], "d")
+    assert row["Sum minus set (points)"] == "+0.0"
+    assert row["Standard deviation (mean, points)"] == f"{100 * 0.02 / 2**0.5:.2f}"
+    assert row["Error of one repeat's sum (points, rms)"] == "2.00"
+
+
+def test_a_single_run_has_no_spread() -> None:
+    assert variants.pm(pd.Series([1.25]), 1) == "1.2"
+    assert variants.pm(pd.Series([1.0, 3.0]), 1) == "2.0 ± 1.4"
+
+
+def test_the_quick_official_recipe_is_the_authors_but_for_its_steps() -> None:
+    assert {key for stage in end_to_end.QUICK.values() for key in stage} == {"steps"}

@@ -1,0 +1,72 @@
+"""The stage `evaluate` measures the recovered network at every batch size that the params ask for."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_images import make_folder, make_params
+
+from practise import hardware
+from practise.cifar import CifarResNet
+from practise.files import read_result, write_result
+from practise.images import open_source
+from practise.images.manifest import Listing, write_listing
+from practise.images.reading import hash_images
+from practise.networks import Preprocessing, Teacher, save_teacher
+from practise.stages import evaluate
+from practise.students import prune, save_student
+
+SMALL = {"library": "cifar", "architecture": "resnet20"}
+ENTRY = {**SMALL, "weights": "none.pth", "image_size": 32, "head": None}
+QUICK = {"batch_size": 2, "dtype": "fp32", "rounds": 2, "warmup": 1, "max_spread": 1.0}
+"""Passes of a few milliseconds."""
+
+
+def write_inputs(folder: Path, also: list[int] | None) -> dict[str, Any]:
+    """Write what the stage reads; return its params and paths."""
+    classes = tuple(f"class{index}" for index in range(10))
+    images = make_folder(folder / "photos", per_class=1, classes=classes)
+    params = make_params(
+        networks={"small": ENTRY, "efficientnet_lite0": ENTRY},
+        images={"elpv": {"source": "elpv"}, "photos": images.model_dump()},
+        latency={**QUICK, "also": also},
+    )
+    source = open_source("photos", images)
+    evaluation = hash_images(source.root, source.evaluation)
+    write_listing(folder / "listing.json", Listing("photos", classes, 10, evaluation), {})
+    write_result(folder / "hardware.json", "hardware", hardware.describe(), {})
+    preprocessing = Preprocessing(32, (0.5,) * 3, (0.5,) * 3, "bilinear", 1.0)
+    teacher = Teacher(CifarResNet(20).eval(), preprocessing, classes, {**SMALL, "blocks": ["layer1.1"]})
+    weights = folder / "teacher.safetensors"
+    save_teacher(teacher, weights, weights.with_suffix(".json"), {})
+    described = {"network": "small", "dropped_blocks": ["layer1.1"]}
+    save_student(
+        prune(teacher, ["layer1.1"]), described, folder / "student.safetensors", folder / "student.json", {}
+    )
+    return {
+        "params": params,
+        "network": "small",
+        "images": "photos",
+        "teacher": weights,
+        "listing": folder / "listing.json",
+        "student": folder / "student.safetensors",
+        "card": folder / "student.json",
+        "hardware": folder / "hardware.json",
+        "out": folder / "accuracy.json",
+        "latency": folder / "latency.json",
+    }
+
+
+@pytest.mark.parametrize("also", [None, [1, 3]])
+def test_latency_is_measured_at_every_batch_size(tmp_path: Path, also: list[int] | None) -> None:
+    evaluate.run(**write_inputs(tmp_path, also))
+    result = read_result(tmp_path / "latency.json", "latency")
+    assert result["batch_size"] == 2
+    assert ("also" in result) == (also is not None)
+    for batch_size, record in zip(also or (), result.get("also", ()), strict=True):
+        assert record.keys() == {"batch_size", "original", "student"}
+        assert record["batch_size"] == batch_size
+        assert record["original"].keys() == record["student"].keys() == result["student"].keys()
+        assert record["original"]["reduction"] == 0
+        assert record["student"]["median_ms"] > 0
+    assert read_result(tmp_path / "accuracy.json", "accuracy")["num_images"] == 10

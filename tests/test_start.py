@@ -1,0 +1,68 @@
+"""Where a recovery starts: what is dropped, what is moved, and what stays the original's."""
+
+import copy
+
+import pytest
+import torch
+from test_views import PREPROCESSING, pictures
+from tiny import TinyNet, linear_block_network, tiny_network
+from torch import nn
+
+from practise.blocks import drop_blocks_
+from practise.recoverability import RidgeRecipe
+from practise.recovery import RecoveryRecipe
+from practise.start import start_recovery
+from practise.views import centre_views
+
+RIDGE = RidgeRecipe(ridge=1e-6, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
+LAST_OF_ITS_STAGE = ["stages.0.2"]
+
+
+def start(network: nn.Module, **settings: object) -> tuple[nn.Module, nn.Module]:
+    recipe = RecoveryRecipe(steps=1, batch_size=4, lr=1e-3, weight_decay=0.0, dtype="fp32", **settings)
+    return start_recovery(network, LAST_OF_ITS_STAGE, pictures(8), PREPROCESSING, recipe, RIDGE, seed=0)
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    ours, theirs = one.state_dict(), other.state_dict()
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def distance(student: TinyNet, teacher: TinyNet) -> float:
+    views = centre_views(pictures(8), PREPROCESSING)
+    with torch.no_grad():
+        ours, theirs = (network.run_stages(network.stem(views)) for network in (student, teacher))
+    return (ours - theirs).square().mean().item()
+
+
+def test_a_plain_start_is_the_original_without_the_blocks():
+    network = tiny_network()
+    student, teacher = start(network)
+    assert same(teacher, network)
+    assert same(student, drop_blocks_(copy.deepcopy(network), LAST_OF_ITS_STAGE))
+
+
+def test_adapted_statistics_are_those_of_both_networks_and_nothing_else_is_changed():
+    network = tiny_network()
+    student, teacher = start(network, batch_norm="adapted")
+    assert same(student, drop_blocks_(copy.deepcopy(teacher), LAST_OF_ITS_STAGE))
+    assert not torch.equal(teacher.stem[1].running_mean, network.stem[1].running_mean)
+    pairs = zip(teacher.parameters(), network.parameters(), strict=True)
+    assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
+
+
+@pytest.mark.parametrize("batch_norm", ["frozen", "adapted"])
+def test_adaptors_make_up_for_a_linear_block_before_the_first_step(batch_norm):
+    network = linear_block_network()
+    plain, adapted = (distance(*start(network, batch_norm=batch_norm, adaptors=on)) for on in (False, True))
+    assert adapted < 1e-8 * plain
+
+
+@pytest.mark.parametrize("adaptors", [False, True])
+@pytest.mark.parametrize("batch_norm", ["frozen", "adapted", "train"])
+def test_the_original_is_left_as_it_was(batch_norm, adaptors):
+    network = tiny_network()
+    student, _ = start(network, batch_norm=batch_norm, adaptors=adaptors)
+    assert same(network, tiny_network())
+    nn.init.zeros_(student.stem[0].weight)  # training the student trains no weight of the original
+    assert same(network, tiny_network())
