@@ -3,42 +3,126 @@
 python -m benchmarks.ablation --params-file pipelines/cifar10-resnet56/params.yaml
 """
 
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
 
 from benchmarks.case import Case, ask, main, one_cell
-from benchmarks.variants import publish_variants
+from benchmarks.report import machine_line, publish
+from practise.hardware import prepare_environment
+from practise.params import load_params
+from practise.render.names import block_list
 
-ENTRY = {"criterion": "recoverability", "loss": "mimic", "preset": "default"}
-SGD = {"optimizer": "sgd", "schedule": "steps", "lr": 0.02, "weight_decay": 1e-4}
+if TYPE_CHECKING:
+    from practise.recovery import RecoveryRecipe
 
 
-def ingredients(batch_norm: str) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Variants by name: what to call each, and what it replaces in the default."""
-    other = "adapted" if batch_norm == "frozen" else "frozen"
-    return {
-        "practise": ("default: everything", {}),
-        "no_search": ("blocks of lowest R / tau", {"select": {"search": "lowest"}}),
-        "no_adaptors": ("start from the original's weights", {"recover": {"adaptors": False}}),
-        "other_batch_norm": (f"batch norm {other}", {"recover": {"batch_norm": other}}),
-        "train_batch_norm": ("batch norm in training mode", {"recover": {"batch_norm": "train"}}),
-        "sgd": ("the authors' optimiser and schedule", {"recover": SGD}),
-        "fresh_views": ("fresh views at each step", {"recover": {"views": None}}),
-        "few_steps": ("a third of the steps", {}),
-        "no_training": ("adaptors alone, one step", {"recover": {"steps": 1, "lr": 1e-9}}),
-    }
+QUICK_STEPS = 60
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The default with something changed.
+
+    Attributes:
+        title: what to call it.
+        search: how blocks are chosen.
+        recipe: how the network is recovered.
+    """
+
+    title: str
+    search: str
+    recipe: "RecoveryRecipe"
+
+
+def variants(default: "RecoveryRecipe", official: "RecoveryRecipe") -> list[Variant]:
+    """The default, the default without each ingredient, and the authors' recovery.
+
+    Args:
+        default: the preset's recipe.
+        official: the authors' recipe, in the quick form with fewer steps.
+    """
+    other = "adapted" if default.batch_norm == "frozen" else "frozen"
+
+    def changed(title: str, **changes: Any) -> Variant:
+        return Variant(title, "progressive", replace(default, **changes))
+
+    authors = f"the authors' recovery, {official.steps} steps"
+    return [
+        changed("default: everything"),
+        Variant("blocks of lowest R / tau", "lowest", default),
+        changed("from the original's weights", adaptors=not default.adaptors),
+        changed(f"batch norm {other}", batch_norm=other),
+        changed("batch norm in training mode", batch_norm="train"),
+        changed("mixing the other way" if default.mixing else "with mixing", mixing=not default.mixing),
+        changed("fresh views at every step", views=None),
+        changed("SGD, the authors' rate", optimizer="sgd", schedule="steps", lr=0.02, weight_decay=1e-4),
+        changed("a third of the steps", steps=max(1, default.steps // 3)),
+        changed("no step", steps=0),
+        changed("no step, no adaptors", steps=0, adaptors=False),
+        Variant(authors, "progressive", official),
+        Variant(f"{authors}, lowest R / tau", "lowest", official),
+    ]
 
 
 def run() -> None:
-    """Run the default and the default without each ingredient."""
+    """Recover every variant on every seed."""
     asked = ask(__doc__.partition("\n")[0])
-    base = Case("ablation", asked, {})
-    recover = base.params.recover
-    variants = ingredients(recover.batch_norm)
-    variants["few_steps"][1]["recover"] = {"steps": max(1, recover.steps // 3)}
-    methods = {name: {**ENTRY, **changes} for name, (_, changes) in variants.items()}
-    case = Case("ablation", asked, {"methods": methods, "grid.methods": list(methods)} | one_cell(asked))
-    titles = {name: title for name, (title, _) in variants.items()}
-    publish_variants(case, "ablation", "One ingredient less", titles, [])
+    prepare_environment(load_params(asked.params_file).device)
+    from benchmarks.trials import Trials
+    from practise.presets import recovery_recipe
+    from practise.recovery import OFFICIAL
+
+    case = Case("ablation", asked, one_cell(asked))
+    trials = Trials(case)
+    official = replace(OFFICIAL["mimic"], steps=2000 if asked.full else QUICK_STEPS)
+    tried = variants(recovery_recipe(case.params, "practise"), official)
+    raw: list[dict[str, Any]] = []
+    for seed in trials.seeds:
+        for variant in tried:
+            dropped, chosen_in = trials.choose(variant.search, seed)
+            student, seconds = trials.recover(dropped, variant.recipe, seed)
+            raw.append(
+                {"variant": variant.title, "seed": seed, "top1": trials.top1(student), "seconds": seconds,
+                 "choosing_seconds": chosen_in, "blocks": " ".join(dropped),
+                 "summed_reduction": sum(case.reductions[name] for name in dropped)}
+            )  # fmt: skip
+            print(f"seed {seed}: {variant.title}: {raw[-1]['top1']:.1f} % in {seconds:.1f} s", flush=True)
+    frame = pd.DataFrame(raw)
+    default = frame[frame["variant"] == tried[0].title].set_index("seed")
+    rows = []
+    for variant in tried:
+        runs = frame[frame["variant"] == variant.title].set_index("seed")
+        difference = runs["top1"] - default["top1"]
+        rows.append(
+            {
+                "Variant": variant.title,
+                "Top-1 %": f"{runs['top1'].mean():.1f} ± {runs['top1'].std():.1f}",
+                "Minus default": f"{difference.mean():+.1f} ± {difference.std():.1f}",
+                "Choosing s": f"{runs['choosing_seconds'].mean():.1f}",
+                "Recovery s": f"{runs['seconds'].mean():.1f}",
+                "Ratio": f"{runs['seconds'].mean() / default['seconds'].mean():.2f}×",
+                "Saved %": f"{100 * runs['summed_reduction'].mean():.1f}",
+                "Blocks": block_list(runs["blocks"].tolist()),
+            }
+        )
+    notes = [
+        trials.describe(),
+        "Saved: the measured reductions of the dropped blocks, summed.",
+        machine_line(case.hardware, case.params.device.threads),
+    ]
+
+    def draw(axes: plt.Axes) -> None:
+        groups = frame.groupby("variant", sort=False)["top1"]
+        axes.barh(list(groups.groups), groups.mean(), xerr=groups.std(), color="#4477aa", capsize=2)
+        axes.set_xlim(left=max(0, frame["top1"].min() - 5))
+        axes.invert_yaxis()
+        axes.tick_params(axis="y", labelsize=6)
+        axes.set_xlabel("top-1 (%)")
+
+    publish(case, "ablation", "One ingredient less", frame, rows, notes, draw)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from benchmarks.case import Case, ask, main, one_cell
 from benchmarks.variants import publish_variants
 from practise.problems import read_yaml
 
-QUICK = {"score": {"steps": 10}, "recover": {"steps": 60}}
+QUICK = {"score": {"steps": 5}, "recover": {"steps": 60}}
 
 
 def run() -> None:

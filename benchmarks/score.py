@@ -18,7 +18,7 @@ from benchmarks.report import bars, machine_line, publish, roof_line
 from practise.hardware import prepare, prepare_environment
 from practise.params import load_params
 
-QUICK_STEPS = 20
+QUICK_STEPS = 10
 AUTHORS_STEPS = 2000
 
 

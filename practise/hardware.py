@@ -100,7 +100,8 @@ def training_dtype(name: str, network: "torch.nn.Module", device: "torch.device"
     """
     import torch
 
-    depthwise = any(isinstance(m, torch.nn.Conv2d) and m.groups > 1 for m in network.modules())
+    convolutions = [module for module in network.modules() if isinstance(module, torch.nn.Conv2d)]
+    depthwise = any(conv.groups == conv.in_channels > 1 for conv in convolutions)
     return resolve_dtype("fp32" if name == "auto" and depthwise and device.type == "cpu" else name, device)
 
 

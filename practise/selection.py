@@ -155,11 +155,22 @@ def select_progressively(distance: Callable[[Sequence[str]], float], goal: Goal)
         steps = track(sets.items(), f"choose block {len(chosen) + 1}", len(sets))
         joint = {name: distance(blocks) for name, blocks in steps}
         last = [name for name, blocks in sets.items() if goal.met_by(blocks)]
-        best = min(joint, key=lambda name: (joint[name] - reached) / goal.reductions[name])
+        added = {name: joint[name] - reached for name in joint}
+        best = min(added, key=lambda name: weigh(added[name], goal.reductions[name]))
         best = min(last, key=joint.__getitem__) if best in last else best
         chosen.append(best)
         reached = joint[best]
     return in_order(chosen, goal)
+
+
+def weigh(added: float, reduction: float) -> float:
+    """What a block costs for what it saves; where dropping it *lowers* R, the larger saving comes first.
+
+    Args:
+        added: what its drop adds to R.
+        reduction: tau, above 0.
+    """
+    return added / reduction if added > 0 else added * reduction
 
 
 def in_order(chosen: Collection[str], goal: Goal) -> list[str]:

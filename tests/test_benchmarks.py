@@ -12,6 +12,7 @@ from benchmarks.case import Asked, Case, one_cell
 from benchmarks.report import gflop_of, matmul_gflops
 from practise.errors import ParamsError
 from practise.params import load_params
+from practise.recovery import OFFICIAL, RecoveryRecipe
 
 ROOT = Path(__file__).parents[1]
 PRESETS = ["params.yaml", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("pipelines/*/params.yaml"))]
@@ -40,13 +41,18 @@ def test_the_quick_form_has_one_setting_and_all_seeds(project: Path, preset: str
 
 
 @pytest.mark.parametrize("batch_norm", ["frozen", "adapted"])
-def test_every_ingredient_is_a_method_of_the_schema(project: Path, batch_norm: str) -> None:
-    asked = Asked(Path("params.yaml"), full=False, keep=False)
-    made = ablation.ingredients(batch_norm)
-    methods = {name: {**ablation.ENTRY, **changes} for name, (_, changes) in made.items()}
-    case = Case("x", asked, {"methods": methods, "grid.methods": list(methods)})
-    replaced = case.params.methods["other_batch_norm"].overrides("recover")["batch_norm"]
-    assert {batch_norm, replaced} == {"frozen", "adapted"}
+def test_each_variant_differs_from_the_default_in_one_thing(batch_norm: str) -> None:
+    default = RecoveryRecipe(30, 8, 1e-3, 0.01, "fp32", batch_norm=batch_norm, adaptors=True, views=4)
+    tried = ablation.variants(default, OFFICIAL["mimic"])
+    assert (tried[0].search, tried[0].recipe) == ("progressive", default)
+    assert len({variant.title for variant in tried}) == len(tried)
+    assert len({(variant.search, variant.recipe) for variant in tried}) == len(tried)
+    changed = {
+        variant.title: {key for key, value in vars(variant.recipe).items() if value != vars(default)[key]}
+        for variant in tried
+        if variant.search == "progressive" and "authors" not in variant.title
+    }
+    assert [len(keys) for keys in changed.values()] == [0, 1, 1, 1, 1, 1, 1, 1, 2]
 
 
 def test_a_misspelt_change_is_refused_like_any_params_file(project: Path) -> None:

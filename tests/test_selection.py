@@ -119,10 +119,13 @@ def greedy(joint: Mapping[tuple[str, ...], float], goal: Goal) -> tuple[str, ...
         grown = [
             some for some in joint if len(some) == len(at) + 1 and set(at) < set(some) <= set(goal.worth)
         ]
-        slope = {
-            some: (joint[some] - reached) / goal.reductions[(set(some) - set(at)).pop()] for some in grown
-        }
-        following = min(grown, key=slope.__getitem__)
+        gains = {some: reached - joint[some] for some in grown}
+        saved = {some: goal.reductions[(set(some) - set(at)).pop()] for some in grown}
+        better = [some for some in grown if gains[some] >= 0]  # without the block, R is no higher
+        if better:
+            following = max(better, key=lambda some: gains[some] * saved[some])
+        else:
+            following = max(grown, key=lambda some: gains[some] / saved[some])
         if goal.met_by(following):
             following = min((some for some in grown if goal.met_by(some)), key=joint.__getitem__)
         at, reached = following, joint[following]

@@ -47,17 +47,19 @@ def run(
     original = load_teacher(teacher)
     size = original.preprocessing.image_size
     setting = {**describe_setting(params.latency, size, device), "max_spread": params.latency.max_spread}
-    subject = [original.card[key] for key in ("library", "architecture", "num_classes", "blocks")]
+    groups = alike_blocks(original.network, original.card["blocks"], size)
+    subject = [*(original.card[key] for key in ("library", "architecture", "num_classes")), groups]
     kept = KEPT / f"{_hash([machine, setting, params.latency.warmup, subject])}.json"
     sections = ("latency", "device", f"networks.{network}")
     made = circumstances(params, *sections, device=device, image_size=size)
     if again or not kept.is_file():
-        write_result(kept, "latency", {**setting, **_measure(params, original, device)}, made)
+        write_result(kept, "latency", {**setting, **_measure(params, original, groups, device)}, made)
     write_result(out, "latency", read_result(kept, "latency"), made)
 
 
-def _measure(params: Params, original: Teacher, device: torch.device) -> dict[str, Any]:
-    groups = alike_blocks(original.network, original.card["blocks"], original.preprocessing.image_size)
+def _measure(
+    params: Params, original: Teacher, groups: list[list[str]], device: torch.device
+) -> dict[str, Any]:
     networks = {"original": original.network} | {
         group[0]: drop_blocks_(copy.deepcopy(original.network), group) for group in groups
     }
