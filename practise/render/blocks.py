@@ -84,7 +84,7 @@ def _caption(frame: pd.DataFrame, scored: bool) -> str:
     spread = "mean ± sample standard deviation" if seeds > 1 else "value"
     recoverability = (
         f"R is the feature error that linear adaptors leave when the block is gone ({spread}); "
-        "s = R / τ, the lowest is dropped first. "
+        "s = R / τ, the lowest is dropped first; a progressive search then scores what is left again. "
         if scored
         else ""
     )

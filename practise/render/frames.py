@@ -221,12 +221,13 @@ class Results:
 def preset_title(params: Params, method: str) -> str:
     """Return the preset of a method with the settings that it replaces, such as `official (steps=100)`."""
     chosen = params.methods[method]
-    score, recover = chosen.overrides("score"), chosen.overrides("recover")
+    score, select, recover = (chosen.overrides(stage) for stage in ("score", "select", "recover"))
     if score == recover:
         texts = [f"{key}={value}" for key, value in score.items()]
     else:
         texts = [f"score {key}={value}" for key, value in score.items()]
         texts += [f"recover {key}={value}" for key, value in recover.items()]
+    texts += [f"select {key}={value}" for key, value in select.items()]
     return f"{chosen.preset} ({', '.join(texts)})" if texts else chosen.preset
 
 

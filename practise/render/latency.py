@@ -1,4 +1,4 @@
-"""The latency table: the original network, and what dropping each single block saves (tau, measured)."""
+"""The latency table: the original network, and what dropping each block saves (tau, measured)."""
 
 import pandas as pd
 
@@ -10,7 +10,7 @@ COLUMNS = ("Network", "Dropped block", "Median ms", "Spread %", "Reduction %", "
 
 
 def render_latency(frame: pd.DataFrame) -> RenderedTable:
-    """Return the table: per network the original, then each block dropped alone, in network order.
+    """Return the table: per network the original, then what each block saves, in network order.
 
     Args:
         frame: The frame of `frames.latency_frame`.
@@ -35,6 +35,7 @@ def render_latency(frame: pd.DataFrame) -> RenderedTable:
         columns=COLUMNS[1:] if one_network else COLUMNS,
         text_columns=("Network", "Dropped block", "Unstable"),
         title="Measured latency of each block",
-        caption=f"Each block{f' of {network}' if one_network else ''} dropped alone and timed in turn with "
-        f"the original, n = {rounds} rounds. Measured on {hardware_line(frame)}.",
+        caption=f"What each block{f' of {network}' if one_network else ''} takes: alike blocks are dropped "
+        f"together, timed in turn with the original, and share the saving; n = {rounds} rounds. Measured on "
+        f"{hardware_line(frame)}.",
     )
