@@ -8,6 +8,7 @@ over their batch norm statistics (`batch_norm: adapted`).
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 from PIL import Image
 from torch import nn
@@ -45,6 +46,7 @@ def start_recovery(
         views = centre_views(images, preprocessing).to(next(network.parameters()).device)
         teacher = adapt_batch_norm_(copy.deepcopy(network), views, recipe.batch_size)
     if recipe.adaptors:
-        scorer = ClosedForm(teacher, dropped, images, preprocessing, ridge, seed)
+        once = replace(ridge, memory_mb=0)  # one pass: nothing to keep for others
+        scorer = ClosedForm(teacher, dropped, images, preprocessing, once, seed)
         return scorer.absorb(dropped), teacher
     return drop_blocks_(copy.deepcopy(teacher), dropped), teacher
