@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from benchmarks.case import Case, ask, main, one_cell
+from benchmarks.case import SHARED, Case, ask, main, one_cell
 from benchmarks.report import machine_line, publish
 from practise.hardware import prepare_environment
 from practise.params import load_params
@@ -75,7 +75,7 @@ def run() -> None:
     from practise.presets import recovery_recipe
     from practise.recovery import OFFICIAL
 
-    case = Case("ablation", asked, one_cell(asked))
+    case = Case(SHARED, asked, one_cell(asked))
     trials = Trials(case)
     official = replace(OFFICIAL["mimic"], steps=2000 if asked.full else QUICK_STEPS)
     tried = variants(recovery_recipe(case.params, "practise"), official)

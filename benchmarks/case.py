@@ -1,8 +1,9 @@
 """What a benchmark measures on: a preset's network and images, prepared by the pipeline's own stages.
 
-A benchmark writes a params file of its own beside its results, `results/bench-QUESTION-PRESET/params.yaml`,
-and lets Snakemake make what it needs there, one job at a time, so that a benchmark that was interrupted goes
-on and a second run prepares nothing.
+A benchmark writes a params file of its own beside its results, `results/bench-QUESTION-PRESET/params.yaml`
+(`results/bench-prepared-PRESET/` where it changes nothing of the preset), and lets Snakemake make what it
+needs there, one job at a time, so that a benchmark that was interrupted goes on and a second run prepares
+nothing.
 """
 
 import argparse
@@ -23,6 +24,9 @@ from practise.files import read_result, write_text
 from practise.grid import Cell, Paths, cells
 from practise.params import Params, load_params
 from practise.problems import read_yaml
+
+SHARED = "prepared"
+"""The name under which benchmarks that change nothing of a preset share what they prepare."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Case:
     """A preset, changed for one benchmark, with what its stages make of it.
 
     Args:
-        name: the benchmark's.
+        name: the benchmark's, or `SHARED`.
         asked: which preset.
         changes: entries that replace the preset's, by dotted key such as `grid.seeds`.
     """

@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from benchmarks.case import Case, ask, main, one_cell
+from benchmarks.case import SHARED, Case, ask, main, one_cell
 from benchmarks.report import bars, machine_line, publish, roof_line, seconds_of
 from practise.hardware import prepare, prepare_environment
 from practise.params import load_params
@@ -29,7 +29,7 @@ def run() -> None:
     from practise.hardware import resolve_device, training_dtype
     from practise.networks import load_teacher
 
-    case = Case("formats", asked, one_cell(asked))
+    case = Case(SHARED, asked, one_cell(asked))
     params, cell = case.params, case.cell
     case.prepare([])
     prepare(params.device)

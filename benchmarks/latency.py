@@ -15,7 +15,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from benchmarks.case import Case, ask, main, one_cell
+from benchmarks.case import SHARED, Case, ask, main, one_cell
 from benchmarks.report import machine_line, publish
 from practise.hardware import prepare
 
@@ -27,7 +27,7 @@ SETS = 3
 def run() -> None:
     """Measure both designs and some sets, again and again."""
     asked = ask(__doc__.partition("\n")[0])
-    case = Case("latency", asked, one_cell(asked))
+    case = Case(SHARED, asked, one_cell(asked))
     params, cell = case.params, case.cell
     case.prepare([])
     from practise.blocks import alike_blocks, drop_blocks_

@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from benchmarks.case import Case, ask, main, one_cell
+from benchmarks.case import SHARED, Case, ask, main, one_cell
 from benchmarks.report import gflop_of, machine_line, matmul_gflops, publish, roof_line
 from practise.hardware import prepare_environment
 from practise.params import load_params
@@ -30,7 +30,7 @@ def run() -> None:
     from practise.presets import recovery_recipe
     from practise.recovery import OFFICIAL
 
-    case = Case("recover", asked, one_cell(asked))
+    case = Case(SHARED, asked, one_cell(asked))
     trials = Trials(case)
     steps = AUTHORS_STEPS if asked.full else QUICK_STEPS
     default = recovery_recipe(case.params, "practise")

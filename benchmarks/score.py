@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from scipy.stats import spearmanr
 
-from benchmarks.case import Case, ask, main, one_cell
+from benchmarks.case import SHARED, Case, ask, main, one_cell
 from benchmarks.report import bars, machine_line, publish, roof_line
 from practise.hardware import prepare, prepare_environment
 from practise.params import load_params
@@ -32,7 +32,7 @@ def run() -> None:
     from practise.recoverability import RidgeRecipe, SgdRecipe, build_scorer
     from practise.selection import select_lowest, set_goal
 
-    case = Case("score", asked, one_cell(asked))
+    case = Case(SHARED, asked, one_cell(asked))
     params, cell = case.params, case.cell
     seeds = list(params.grid.seeds)
     official_seeds = seeds if asked.full else seeds[:1]
