@@ -105,7 +105,9 @@ class Case:
         ]
         jobs_environment = environment()
         jobs_environment.pop("OMP_WAIT_POLICY", None)  # each stage chooses its own
-        done = subprocess.run([*command, "--quiet", "rules", "--", *map(str, targets)], env=jobs_environment)
+        done = subprocess.run(
+            [*command, "--quiet", "host", "rules", "--", *map(str, targets)], env=jobs_environment
+        )
         if done.returncode:
             sys.exit(done.returncode)
 

@@ -26,7 +26,8 @@ def run_variants(case: Case) -> pd.DataFrame:
     """Run every cell of a case's grid and return one row a cell."""
     paths = case.paths
     outputs = [(cell, paths.accuracy(cell)) for cell in cells(case.params)]
-    case.make(*(path for _, path in outputs))
+    original = paths.original(case.cell.network, case.cell.images)
+    case.make(original, *(path for _, path in outputs))
     rows = []
     for cell, accuracy in outputs:
         notes = {
@@ -90,7 +91,7 @@ def publish_variants(
                 "Blocks": block_list(runs["blocks"].tolist()),
             }
         )
-    original = read_result(case.paths.original(cell.network, cell.images), "original")["top1"]
+    original = read_result(case.paths.original(cell.network, cell.images), "accuracy")["top1"]
     notes = [
         f"{cell.network} on {cell.images}, {cell.num_images} images, {original:.1f} % at first, target "
         f"{', '.join(f'{target:g}' for target in case.params.grid.targets)}; mean ± standard deviation.",
