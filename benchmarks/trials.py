@@ -1,0 +1,89 @@
+"""Recoveries side by side in one process: the same images and evaluation, another recipe or set of blocks."""
+
+import time
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from torch import nn
+
+from benchmarks.case import Case
+from practise.accuracy import evaluate_accuracy
+from practise.hardware import prepare, resolve_device
+from practise.images.loading import load_training_images, stream_evaluation
+from practise.networks import load_teacher
+from practise.recoverability import ClosedForm, RidgeRecipe
+from practise.recovery import LOSSES, RecoveryRecipe, recover_
+from practise.selection import Goal, select_knapsack, select_lowest, select_progressively, set_goal
+from practise.start import start_recovery
+
+
+class Trials:
+    """One network and its samples; choices of blocks are made once a seed.
+
+    Args:
+        case: a prepared preset; the grid's first cell is tried.
+    """
+
+    def __init__(self, case: Case) -> None:
+        self.case, self.params, self.cell = case, case.params, case.cell
+        self.seeds = list(case.params.grid.seeds)
+        case.prepare(self.seeds)
+        self.goal: Goal = set_goal(case.reductions, self.cell.target, self.params.select.tolerance)
+        self.device = resolve_device(self.params.device.name)
+        prepare(self.params.device)
+        self.teacher = load_teacher(case.paths.teacher(self.cell.network))
+        self.network = self.teacher.network.to(self.device)
+        self.preprocessing = self.teacher.preprocessing
+        self.ridge = RidgeRecipe(**self.params.score.model_dump())
+        self.few = cache(self._few)
+        self.choose = cache(self._choose)
+
+    def _few(self, seed: int) -> tuple[Any, Any]:
+        """The images that are handed over, with labels."""
+        sample = self.case.paths.sample(self.cell.images, self.cell.num_images, seed)
+        return load_training_images(self.params, sample, self.preprocessing)
+
+    def _choose(self, search: str, seed: int) -> tuple[tuple[str, ...], float]:
+        """The blocks that a search drops on a seed's images, and its seconds, scoring included."""
+        start = time.perf_counter()
+        scorer = self.scorer(seed)
+        if search == "progressive":
+            dropped = select_progressively(scorer.recoverability, self.goal)
+        else:
+            scores = {block: scorer.recoverability([block]) for block in self.teacher.card["blocks"]}
+            if search == "lowest":
+                dropped = select_lowest(scores, self.goal, per_latency=True)
+            else:
+                dropped = select_knapsack(scores, self.goal)
+        return tuple(dropped), time.perf_counter() - start
+
+    def scorer(self, seed: int) -> ClosedForm:
+        """What finds R of any set of blocks on a seed's images."""
+        blocks = self.teacher.card["blocks"]
+        return ClosedForm(self.network, blocks, self.few(seed)[0], self.preprocessing, self.ridge, seed)
+
+    def recover(self, dropped: Sequence[str], recipe: RecoveryRecipe, seed: int) -> tuple[nn.Module, float]:
+        """The recovered network, and the seconds that it took."""
+        images, labels = self.few(seed)
+        start = time.perf_counter()
+        student, teacher = start_recovery(
+            self.network, dropped, images, self.preprocessing, recipe, self.ridge, seed
+        )
+        if recipe.steps:
+            mimic = LOSSES["mimic"]
+            recover_(student, teacher, images, labels, self.preprocessing, mimic, recipe, seed)
+        return student, time.perf_counter() - start
+
+    def top1(self, network: nn.Module) -> float:
+        """Accuracy on the evaluation images, in percent."""
+        batches = stream_evaluation(self.params, self.case.paths.images(self.cell.images), self.preprocessing)
+        return evaluate_accuracy(network, batches, self.device).top1
+
+    def describe(self) -> str:
+        """What is tried, as one sentence."""
+        return (
+            f"{self.cell.network} on {self.cell.images}, {self.cell.num_images} images, "
+            f"{self.top1(self.teacher.network):.1f} % at first, target {self.cell.target:g}; mean ± sample "
+            f"standard deviation over n = {len(self.seeds)} seeds."
+        )
