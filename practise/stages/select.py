@@ -57,7 +57,10 @@ def run(
     elif recipe.search == "knapsack":
         dropped = select_knapsack(scores, goal)
     else:
-        dropped = select_progressively(joint_recoverability(params, method, seed, teacher, sample), goal)
+        of_set = joint_recoverability(params, method, seed, teacher, sample)
+        dropped = select_progressively(
+            lambda blocks: scores[blocks[0]] if len(blocks) == 1 else of_set(blocks), goal
+        )
     result = {
         "method": method,
         "target_reduction": target_reduction,
