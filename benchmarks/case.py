@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -24,6 +24,11 @@ from practise.files import read_result, write_text
 from practise.grid import Cell, Paths, cells
 from practise.params import Params, load_params
 from practise.problems import read_yaml
+
+if TYPE_CHECKING:  # imported once threads and memory are set
+    import torch
+
+    from practise.networks import Teacher
 
 SHARED = "prepared"
 """The name under which benchmarks that change nothing of a preset share what they prepare."""
@@ -123,6 +128,17 @@ class Case:
         """What this machine is."""
         self.make(self.paths.hardware)
         return read_result(self.paths.hardware, "hardware")
+
+    def open_original(self) -> "tuple[Teacher, torch.device]":
+        """The prepared original network and its device, with torch set up as in the stages."""
+        from practise.hardware import prepare, resolve_device
+        from practise.networks import load_teacher
+
+        prepare(self.params.device)
+        device = resolve_device(self.params.device.name)
+        teacher = load_teacher(self.paths.teacher(self.cell.network))
+        teacher.network.to(device)
+        return teacher, device
 
     def prepare(self, seeds: Sequence[int]) -> None:
         """Make the original network, the evaluation listing and the samples of the seeds."""

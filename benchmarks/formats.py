@@ -13,7 +13,7 @@ import pandas as pd
 
 from benchmarks.case import SHARED, Case, ask, main, one_cell
 from benchmarks.report import bars, machine_line, publish, roof_line, seconds_of
-from practise.hardware import prepare, prepare_environment
+from practise.hardware import prepare_environment
 from practise.params import load_params
 
 PASSES = 5
@@ -26,16 +26,13 @@ def run() -> None:
     import torch
 
     from practise.features import in_format
-    from practise.hardware import resolve_device, training_dtype
-    from practise.networks import load_teacher
+    from practise.hardware import training_dtype
 
     case = Case(SHARED, asked, one_cell(asked))
     params, cell = case.params, case.cell
     case.prepare([])
-    prepare(params.device)
-    device = resolve_device(params.device.name)
-    teacher = load_teacher(case.paths.teacher(cell.network))
-    network, size = teacher.network.to(device), teacher.preprocessing.image_size
+    teacher, device = case.open_original()
+    network, size = teacher.network, teacher.preprocessing.image_size
     batch = params.recover.batch_size
     images = torch.randn(batch, 3, size, size, device=device)
     raw: list[dict[str, Any]] = []

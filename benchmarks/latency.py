@@ -17,7 +17,6 @@ import pandas as pd
 
 from benchmarks.case import SHARED, Case, ask, main, one_cell
 from benchmarks.report import machine_line, publish
-from practise.hardware import prepare
 
 REPEATS = 10
 QUICK_ROUNDS = 15
@@ -31,13 +30,9 @@ def run() -> None:
     params, cell = case.params, case.cell
     case.prepare([])
     from practise.blocks import alike_blocks, drop_blocks_
-    from practise.hardware import resolve_device
     from practise.latency import measure_with
-    from practise.networks import load_teacher
 
-    prepare(params.device)
-    device = resolve_device(params.device.name)
-    teacher = load_teacher(case.paths.teacher(cell.network))
+    teacher, device = case.open_original()
     network, size, blocks = teacher.network, teacher.preprocessing.image_size, teacher.card["blocks"]
     settings = params.latency if asked.full else params.latency.model_copy(update={"rounds": QUICK_ROUNDS})
     groups = alike_blocks(network, blocks, size)

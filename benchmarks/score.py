@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 
 from benchmarks.case import SHARED, Case, ask, main, one_cell
 from benchmarks.report import bars, machine_line, publish, roof_line
-from practise.hardware import prepare, prepare_environment
+from practise.hardware import prepare_environment
 from practise.params import load_params
 
 QUICK_STEPS = 10
@@ -26,9 +26,7 @@ def run() -> None:
     """Score by both recipes, compare time, ranks and chosen blocks."""
     asked = ask(__doc__.partition("\n")[0])
     prepare_environment(load_params(asked.params_file).device)
-    from practise.hardware import resolve_device
     from practise.images.loading import load_training_images
-    from practise.networks import load_teacher
     from practise.recoverability import RidgeRecipe, SgdRecipe, build_scorer
     from practise.selection import select_lowest, set_goal
 
@@ -39,10 +37,8 @@ def run() -> None:
     steps = AUTHORS_STEPS if asked.full else QUICK_STEPS
     case.prepare(seeds)
     goal = set_goal(case.reductions, cell.target, params.select.tolerance)
-    device = resolve_device(params.device.name)
-    prepare(params.device)
-    teacher = load_teacher(case.paths.teacher(cell.network))
-    network = teacher.network.to(device)
+    teacher, device = case.open_original()
+    network = teacher.network
     recipes: dict[str, tuple[RidgeRecipe | SgdRecipe, list[int]]] = {
         "default": (RidgeRecipe(**params.score.model_dump()), seeds),
         "official": (SgdRecipe(steps=steps), official_seeds),

@@ -9,9 +9,7 @@ from torch import nn
 
 from benchmarks.case import Case
 from practise.accuracy import evaluate_accuracy
-from practise.hardware import prepare, resolve_device
 from practise.images.loading import load_training_images, stream_evaluation
-from practise.networks import load_teacher
 from practise.recoverability import ClosedForm, RidgeRecipe
 from practise.recovery import LOSSES, RecoveryRecipe, recover_
 from practise.selection import Goal, select_knapsack, select_lowest, select_progressively, set_goal
@@ -30,10 +28,8 @@ class Trials:
         self.seeds = list(case.params.grid.seeds)
         case.prepare(self.seeds)
         self.goal: Goal = set_goal(case.reductions, self.cell.target, self.params.select.tolerance)
-        self.device = resolve_device(self.params.device.name)
-        prepare(self.params.device)
-        self.teacher = load_teacher(case.paths.teacher(self.cell.network))
-        self.network = self.teacher.network.to(self.device)
+        self.teacher, self.device = case.open_original()
+        self.network = self.teacher.network
         self.preprocessing = self.teacher.preprocessing
         self.ridge = RidgeRecipe(**self.params.score.model_dump())
         self.few = cache(self._few)
