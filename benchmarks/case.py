@@ -11,7 +11,7 @@ import copy
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from practise.engines.processes import environment, tool
-from practise.errors import PractiseError
+from practise.errors import ParamsError, PractiseError
 from practise.files import read_result, write_text
 from practise.grid import Cell, Paths, cells
 from practise.params import Params, load_params
@@ -42,11 +42,19 @@ class Asked:
         params_file: the preset to measure on.
         full: all of it, however long; else a form that takes minutes.
         keep: whether to copy what is found to `docs/benchmarks/`.
+        settings: entries of the preset to replace, by dotted key such as `grid.seeds`.
     """
 
     params_file: Path
     full: bool
     keep: bool
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def values(self) -> dict[str, Any]:
+        """The preset as it is asked for."""
+        values = copy.deepcopy(read_yaml(self.params_file))
+        replace_entries_(values, self.settings)
+        return values
 
 
 def ask(question: str) -> Asked:
@@ -59,8 +67,39 @@ def ask(question: str) -> Asked:
     parser.add_argument("--params-file", type=Path, default=Path("params.yaml"), help="a preset's params")
     parser.add_argument("--full", action="store_true", help="the authors' whole schedule: hours on a CPU")
     parser.add_argument("--keep", action="store_true", help="copy what is found to docs/benchmarks/PRESET")
+    parser.add_argument("-S", "--set", action="append", default=[], type=setting, metavar="KEY=VALUE",
+                        help="replace an entry of the params, e.g. -S grid.networks=[resnet20]; repeatable; "
+                        "profile.name is the name under which results are kept")  # fmt: skip
     asked = parser.parse_args()
-    return Asked(asked.params_file, asked.full, asked.keep)
+    return Asked(asked.params_file, asked.full, asked.keep, dict(asked.set))
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """Read `KEY=VALUE`: a dotted key and a value in YAML.
+
+    Raises:
+        ValueError: there is no equals sign.
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(text)
+    return key, yaml.safe_load(value)
+
+
+def replace_entries_(values: dict[str, Any], entries: Mapping[str, Any]) -> None:
+    """Replace entries of nested sections, by dotted key.
+
+    Raises:
+        ParamsError: there is no such section.
+    """
+    for key, value in entries.items():
+        *sections, last = key.split(".")
+        place = values
+        for section in sections:
+            if not isinstance(place.get(section), dict):
+                raise ParamsError(f"{key}: the params have no section `{section}`")
+            place = place[section]
+        place[last] = value
 
 
 class Case:
@@ -73,18 +112,13 @@ class Case:
     """
 
     def __init__(self, name: str, asked: Asked, changes: Mapping[str, Any]) -> None:
-        values = copy.deepcopy(read_yaml(asked.params_file))
+        values = asked.values()
         profile = f"bench-{name}-{values['profile']['name']}"
         self.kept = Path("docs", "benchmarks", values["profile"]["name"]) if asked.keep else None
         self.folder = Path("results", profile)
         self.file = self.folder / "params.yaml"
         changes = {**changes, "profile": {"name": profile, "root": "../..", "file": str(self.file)}}
-        for key, value in changes.items():
-            *sections, last = key.split(".")
-            place = values
-            for section in sections:
-                place = place[section]
-            place[last] = value
+        replace_entries_(values, changes)
         text = yaml.safe_dump(values, sort_keys=False)
         if not self.file.is_file() or self.file.read_text() != text:
             write_text(self.file, text)
@@ -151,7 +185,7 @@ def one_cell(asked: Asked) -> dict[str, Any]:
     """Changes that leave one network, one number of images and one target of a grid in the quick form."""
     if asked.full:
         return {}
-    grid = read_yaml(asked.params_file)["grid"]
+    grid = asked.values()["grid"]
     return {f"grid.{key}": grid[key][:1] for key in ("networks", "num_images")} | {
         "grid.targets": grid["targets"][-1:]
     }

@@ -10,7 +10,6 @@ from typing import Any
 
 from benchmarks.case import Case, ask, main, one_cell
 from benchmarks.variants import publish_variants
-from practise.problems import read_yaml
 
 QUICK = {"score": {"steps": 5}, "recover": {"steps": 60}}
 
@@ -21,7 +20,7 @@ def run() -> None:
     entry = {"criterion": "recoverability", "loss": "mimic"}
     official: dict[str, Any] = {**entry, "preset": "official"}
     if not asked.full:  # a preset may say what it can afford
-        methods_there = read_yaml(asked.params_file)["methods"]
+        methods_there = asked.values()["methods"]
         official = methods_there.get("practise_official", {**official, **QUICK})
     methods = {"practise": {**entry, "preset": "default"}, "practise_official": official}
     case = Case(

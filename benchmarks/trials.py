@@ -10,7 +10,7 @@ from torch import nn
 from benchmarks.case import Case
 from practise.accuracy import evaluate_accuracy
 from practise.images.loading import load_training_images, stream_evaluation
-from practise.recoverability import ClosedForm, RidgeRecipe
+from practise.recoverability import ClosedForm, RidgeRecipe, SgdRecipe, Trained, build_scorer
 from practise.recovery import LOSSES, RecoveryRecipe, recover_
 from practise.selection import Goal, select_knapsack, select_lowest, select_progressively, set_goal
 from practise.start import start_recovery
@@ -31,6 +31,7 @@ class Trials:
         self.teacher, self.device = case.open_original()
         self.network = self.teacher.network
         self.preprocessing = self.teacher.preprocessing
+        self.blocks: list[str] = self.teacher.card["blocks"]
         self.ridge = RidgeRecipe(**self.params.score.model_dump())
         self.few = cache(self._few)
         self.choose = cache(self._choose)
@@ -47,17 +48,17 @@ class Trials:
         if search == "progressive":
             dropped = select_progressively(scorer.recoverability, self.goal)
         else:
-            scores = {block: scorer.recoverability([block]) for block in self.teacher.card["blocks"]}
+            scores = {block: scorer.recoverability([block]) for block in self.blocks}
             if search == "lowest":
                 dropped = select_lowest(scores, self.goal, per_latency=True)
             else:
                 dropped = select_knapsack(scores, self.goal)
         return tuple(dropped), time.perf_counter() - start
 
-    def scorer(self, seed: int) -> ClosedForm:
-        """What finds R of any set of blocks on a seed's images."""
-        blocks = self.teacher.card["blocks"]
-        return ClosedForm(self.network, blocks, self.few(seed)[0], self.preprocessing, self.ridge, seed)
+    def scorer(self, seed: int, recipe: RidgeRecipe | SgdRecipe | None = None) -> ClosedForm | Trained:
+        """What finds R of any set of blocks on a seed's images, by the preset's recipe or another."""
+        few = self.few(seed)[0]
+        return build_scorer(self.network, self.blocks, few, self.preprocessing, recipe or self.ridge, seed)
 
     def recover(self, dropped: Sequence[str], recipe: RecoveryRecipe, seed: int) -> tuple[nn.Module, float]:
         """The recovered network, and the seconds that it took."""
@@ -80,6 +81,5 @@ class Trials:
         """What is tried, as one sentence."""
         return (
             f"{self.cell.network} on {self.cell.images}, {self.cell.num_images} images, "
-            f"{self.top1(self.teacher.network):.1f} % at first, target {self.cell.target:g}; mean ± sample "
-            f"standard deviation over n = {len(self.seeds)} seeds."
+            f"{self.top1(self.teacher.network):.1f} % at first, target {self.cell.target:g}."
         )
