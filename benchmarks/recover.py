@@ -62,7 +62,7 @@ def run() -> None:
             "Top-1 %": f"{runs['top1'].mean():.1f} ± {runs['top1'].std():.1f}",
         }
         if recipe.steps:
-            gflop = gflop_of_step(trials.network, recipe.batch_size, trials.preprocessing.image_size)
+            gflop = gflop_of_step(trials.network, recipe.batch_size, trials.teacher.preprocessing.image_size)
             rate = gflop * recipe.steps / means["seconds"][side]
             roof = matmul_gflops(training_dtype(recipe.dtype, trials.network, trials.device), trials.device)
             whole = means["seconds_whole"][side]

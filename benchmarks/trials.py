@@ -3,17 +3,18 @@
 import time
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 from torch import nn
 
 from benchmarks.case import Case
 from practise.accuracy import evaluate_accuracy
-from practise.images.loading import load_training_images, stream_evaluation
+from practise.images.loading import stream_evaluation
+from practise.images.tiny import load_tiny_set
 from practise.recoverability import ClosedForm, RidgeRecipe, SgdRecipe, Trained, build_scorer
 from practise.recovery import LOSSES, RecoveryRecipe, recover_
 from practise.selection import Goal, select_knapsack, select_lowest, select_progressively, set_goal
 from practise.start import start_recovery
+from practise.tiny_set import TinySet
 
 
 class Trials:
@@ -30,16 +31,15 @@ class Trials:
         self.goal: Goal = set_goal(case.reductions, self.cell.target, self.params.select.tolerance)
         self.teacher, self.device = case.open_original()
         self.network = self.teacher.network
-        self.preprocessing = self.teacher.preprocessing
         self.blocks: list[str] = self.teacher.card["blocks"]
         self.ridge = RidgeRecipe(**self.params.score.model_dump())
         self.few = cache(self._few)
         self.choose = cache(self._choose)
 
-    def _few(self, seed: int) -> tuple[Any, Any]:
-        """The images that are handed over, with labels."""
+    def _few(self, seed: int) -> TinySet:
+        """The images that are handed over."""
         sample = self.case.paths.sample(self.cell.images, self.cell.num_images, seed)
-        return load_training_images(self.params, sample, self.preprocessing)
+        return load_tiny_set(self.params, sample, self.teacher.preprocessing, seed)
 
     def _choose(self, search: str, seed: int) -> tuple[tuple[str, ...], float]:
         """The blocks that a search drops on a seed's images, and its seconds, scoring included."""
@@ -57,24 +57,22 @@ class Trials:
 
     def scorer(self, seed: int, recipe: RidgeRecipe | SgdRecipe | None = None) -> ClosedForm | Trained:
         """What finds R of any set of blocks on a seed's images, by the preset's recipe or another."""
-        few = self.few(seed)[0]
-        return build_scorer(self.network, self.blocks, few, self.preprocessing, recipe or self.ridge, seed)
+        return build_scorer(self.network, self.blocks, self.few(seed), recipe or self.ridge)
 
     def recover(self, dropped: Sequence[str], recipe: RecoveryRecipe, seed: int) -> tuple[nn.Module, float]:
         """The recovered network, and the seconds that it took."""
-        images, labels = self.few(seed)
+        few = self.few(seed)
         start = time.perf_counter()
-        student, teacher = start_recovery(
-            self.network, dropped, images, self.preprocessing, recipe, self.ridge, seed
-        )
+        student, teacher = start_recovery(self.network, dropped, few, recipe, self.ridge)
         if recipe.steps:
-            mimic = LOSSES["mimic"]
-            recover_(student, teacher, images, labels, self.preprocessing, mimic, recipe, seed)
+            recover_(student, teacher, few, LOSSES["mimic"], recipe)
         return student, time.perf_counter() - start
 
     def top1(self, network: nn.Module) -> float:
         """Accuracy on the evaluation images, in percent."""
-        batches = stream_evaluation(self.params, self.case.paths.images(self.cell.images), self.preprocessing)
+        batches = stream_evaluation(
+            self.params, self.case.paths.images(self.cell.images), self.teacher.preprocessing
+        )
         return evaluate_accuracy(network, batches, self.device).top1
 
     def describe(self) -> str:

@@ -7,11 +7,10 @@ that a block saves (the paper's s = R / tau), others are an order in themselves.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from PIL import Image
 from torch import nn
 
-from practise.preprocessing import Preprocessing
 from practise.recoverability import RidgeRecipe, SgdRecipe, score_blocks
+from practise.tiny_set import TinySet
 
 Scores = Iterator[tuple[str, float]]
 
@@ -23,19 +22,15 @@ class Question:
     Attributes:
         network: the original, in evaluation mode on its device.
         blocks: names of the droppable blocks in network order.
-        images: the few images, RGB, any size.
-        preprocessing: the network's.
+        few: the images.
         recipe: how recoverability is found.
-        seed: the cell's.
         done: scores that a killed run has left.
     """
 
     network: nn.Module
     blocks: Sequence[str]
-    images: Sequence[Image.Image]
-    preprocessing: Preprocessing
+    few: TinySet
     recipe: RidgeRecipe | SgdRecipe
-    seed: int
     done: Mapping[str, float]
 
 
@@ -49,15 +44,7 @@ class Criterion:
 
 def score_recoverability(question: Question) -> Scores:
     """R(B): the paper's."""
-    return score_blocks(
-        question.network,
-        question.blocks,
-        question.images,
-        question.preprocessing,
-        question.recipe,
-        question.seed,
-        question.done,
-    )
+    return score_blocks(question.network, question.blocks, question.few, question.recipe, question.done)
 
 
 def score_first_blocks(question: Question) -> Scores:

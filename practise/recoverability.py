@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,10 +29,10 @@ from practise.dataflow import find_seats, union
 from practise.errors import RecoveryError
 from practise.features import feature_extractor, find_feature_layer, in_format
 from practise.hardware import resolve_dtype
-from practise.preprocessing import Preprocessing
 from practise.progress import track
 from practise.reference import Reference
-from practise.views import centre_views, combine, draw_batch, draw_views
+from practise.tiny_set import TinySet
+from practise.views import combine, draw_batch, draw_views
 
 MAX_ROWS = 16_384
 """Pixels of all images together that one ridge regression sees: plenty for its at most 2048 channels."""
@@ -73,10 +72,8 @@ class SgdRecipe:
 def score_blocks(
     network: nn.Module,
     blocks: Sequence[str],
-    images: Sequence[Image.Image],
-    preprocessing: Preprocessing,
+    few: TinySet,
     recipe: RidgeRecipe | SgdRecipe,
-    seed: int,
     done: Mapping[str, float] | None = None,
 ) -> Iterator[tuple[str, float]]:
     """R(B) of each block in turn; those in `done` (of a run that was killed) are not computed again.
@@ -84,10 +81,8 @@ def score_blocks(
     Args:
         network: the original, in evaluation mode on its device.
         blocks: names of droppable blocks.
-        images: the few images, RGB, any size.
-        preprocessing: the network's.
+        few: the images; their seed decides folds, pixels and random views.
         recipe: how adaptors are found.
-        seed: decides folds, pixels and random views.
         done: scores by name.
 
     Raises:
@@ -95,23 +90,18 @@ def score_blocks(
     """
     done = done or {}
     left = [block for block in blocks if block not in done]
-    scorer = build_scorer(network, left, images, preprocessing, recipe, seed)
+    scorer = build_scorer(network, left, few, recipe)
     for block in track(blocks, "score blocks"):
         yield block, done[block] if block in done else scorer.recoverability([block])
 
 
 def build_scorer(
-    network: nn.Module,
-    blocks: Sequence[str],
-    images: Sequence[Image.Image],
-    preprocessing: Preprocessing,
-    recipe: RidgeRecipe | SgdRecipe,
-    seed: int,
+    network: nn.Module, blocks: Sequence[str], few: TinySet, recipe: RidgeRecipe | SgdRecipe
 ) -> "ClosedForm | Trained":
     """What finds R of any set of the blocks, by the recipe; arguments as for `score_blocks`."""
     if isinstance(recipe, RidgeRecipe):
-        return ClosedForm(network, blocks, images, preprocessing, recipe, seed)
-    return Trained(network, blocks, images, preprocessing, recipe, seed)
+        return ClosedForm(network, blocks, few, recipe)
+    return Trained(network, blocks, few, recipe)
 
 
 class ClosedForm:
@@ -120,22 +110,13 @@ class ClosedForm:
     Args: as for `score_blocks`.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        blocks: Sequence[str],
-        images: Sequence[Image.Image],
-        preprocessing: Preprocessing,
-        recipe: RidgeRecipe,
-        seed: int,
-    ) -> None:
-        self.network, self.recipe, self.seed = network, recipe, seed
+    def __init__(self, network: nn.Module, blocks: Sequence[str], few: TinySet, recipe: RidgeRecipe) -> None:
+        self.network, self.recipe, self.seed = network, recipe, few.seed
         device = next(network.parameters()).device
-        size = preprocessing.image_size
-        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+        size = few.preprocessing.image_size
+        order = torch.randperm(len(few), generator=torch.Generator().manual_seed(few.seed))
         order = order[: recipe.most_images]
-        views = centre_views([images[index] for index in order.tolist()], preprocessing)
-        views = views.to(device, memory_format=torch.channels_last)
+        views = few.centre_views(order.tolist()).to(device, memory_format=torch.channels_last)
         places = torch.arange(len(order), device=device)
         self.folds = places.tensor_split(min(recipe.folds, len(order)))
         self.places = places
@@ -247,25 +228,16 @@ class Trained:
     Args: as for `score_blocks`.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        blocks: Sequence[str],
-        images: Sequence[Image.Image],
-        preprocessing: Preprocessing,
-        recipe: SgdRecipe,
-        seed: int,
-    ) -> None:
-        self.network, self.images, self.preprocessing = network, images, preprocessing
-        self.recipe, self.seed = recipe, seed
+    def __init__(self, network: nn.Module, blocks: Sequence[str], few: TinySet, recipe: SgdRecipe) -> None:
+        self.network, self.few, self.recipe = network, few, recipe
         self.device = next(network.parameters()).device
         self.dtype = resolve_dtype(recipe.dtype, self.device)
-        self.layer = find_feature_layer(network, preprocessing.image_size)
-        self.seats = find_seats(network, list(blocks), preprocessing.image_size)
+        self.layer = find_feature_layer(network, few.preprocessing.image_size)
+        self.seats = find_seats(network, list(blocks), few.preprocessing.image_size)
 
     def recoverability(self, dropped: Sequence[str]) -> float:
         """R of a set of blocks, with adaptors trained around them on random views, judged on centre views."""
-        recipe = self.recipe
+        few, recipe = self.few, self.recipe
         student = drop_blocks_(copy.deepcopy(self.network), dropped).requires_grad_(False)
         adaptors = attach_adaptors_(student, union(self.seats, dropped))
         optimizer = torch.optim.SGD(
@@ -278,9 +250,9 @@ class Trained:
         ):
             original, pruned = (in_format(extract, self.device, self.dtype) for extract in (teach, run))
             for step in track(range(recipe.steps), f"train adaptors around {', '.join(dropped)}"):
-                batch = draw_batch(len(self.images), recipe.batch_size, self.seed, step).tolist()
-                views = draw_views(self.images, batch, self.preprocessing, combine(self.seed, step))
-                views = self.to_device(self.preprocessing.normalise(views))
+                batch = draw_batch(len(few), recipe.batch_size, few.seed, step).tolist()
+                views = draw_views(few.images, batch, few.preprocessing, combine(few.seed, step))
+                views = self.to_device(few.preprocessing.normalise(views))
                 with torch.no_grad():
                     wanted = original(views)
                 loss = functional.mse_loss(pruned(views), wanted)
@@ -291,11 +263,9 @@ class Trained:
             with torch.no_grad():
                 errors = [
                     functional.mse_loss(pruned(views), original(views)).item() * len(views)
-                    for views in self.to_device(centre_views(self.images, self.preprocessing)).split(
-                        recipe.batch_size
-                    )
+                    for views in self.to_device(few.centre_views()).split(recipe.batch_size)
                 ]
-        return finite(sum(errors) / len(self.images))
+        return finite(sum(errors) / len(few))
 
     def to_device(self, views: Tensor) -> Tensor:
         """Channels last, where the network is."""

@@ -8,21 +8,20 @@ views whose targets the original network computes only once.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Int64
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
 from practise.errors import RecoveryError
 from practise.features import feature_extractor, find_feature_layer, in_format
 from practise.hardware import training_dtype
-from practise.preprocessing import Preprocessing
 from practise.progress import track
 from practise.resume import Resume
+from practise.tiny_set import TinySet
 from practise.views import combine, draw_batch, draw_views, mix
 
 
@@ -100,12 +99,9 @@ class Step:
 def recover_(
     student: nn.Module,
     teacher: nn.Module,
-    images: Sequence[Image.Image],
-    labels: Int64[Tensor, " n"],
-    preprocessing: Preprocessing,
+    few: TinySet,
     loss: Loss,
     recipe: RecoveryRecipe,
-    seed: int,
     resume: Resume | None = None,
 ) -> list[Step]:
     """Finetune a pruned network on the few images, in place.
@@ -113,12 +109,10 @@ def recover_(
     Args:
         student: the pruned network, on its device.
         teacher: the original, on the same device, in evaluation mode.
-        images: the few images, RGB, any size.
-        labels: their classes; only a loss that does not ask the teacher looks at them.
-        preprocessing: the network's.
+        few: the images; only a loss that does not ask the teacher looks at their labels, and their seed
+            decides batches and views.
         loss: what to minimise.
         recipe: how to train.
-        seed: decides batches and views.
         resume: where the state is kept so that a killed run can go on.
 
     Returns:
@@ -136,8 +130,8 @@ def recover_(
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
         history = [Step(*row) for row in state["history"]]
-    with run_to(loss.output, student, teacher, preprocessing.image_size, recipe.dtype) as (run, ask):
-        bank = ViewBank(images, labels, preprocessing, recipe, loss, ask, seed, device)
+    with run_to(loss.output, student, teacher, few.preprocessing.image_size, recipe.dtype) as (run, ask):
+        bank = ViewBank(few, recipe, loss, ask, device)
         for step in track(range(len(history), recipe.steps), "recover"):
             views, targets = bank.batch(step)
             error = loss.compare(run(views), targets)
@@ -207,21 +201,17 @@ class ViewBank:
 
     def __init__(
         self,
-        images: Sequence[Image.Image],
-        labels: Int64[Tensor, " n"],
-        preprocessing: Preprocessing,
+        few: TinySet,
         recipe: RecoveryRecipe,
         loss: Loss,
         ask: Callable[[Tensor], Tensor],
-        seed: int,
         device: torch.device,
     ) -> None:
-        self.images, self.labels, self.preprocessing, self.recipe = images, labels, preprocessing, recipe
-        self.loss, self.ask, self.seed, self.device = loss, ask, seed, device
+        self.few, self.recipe, self.loss, self.ask, self.device = few, recipe, loss, ask, device
         self.kept: tuple[Tensor, Tensor] | None = None
         if recipe.views is not None:
-            most = -(-recipe.steps * recipe.batch_size // len(images))  # more would never be looked at
-            indices = torch.arange(len(images)).repeat(min(recipe.views, most))
+            most = -(-recipe.steps * recipe.batch_size // len(few))  # more would never be looked at
+            indices = torch.arange(len(few)).repeat(min(recipe.views, most))
             pairs = [self.draw(part, place) for place, part in enumerate(indices.split(recipe.batch_size))]
             self.kept = (
                 torch.cat([views for views, _ in pairs]),
@@ -231,23 +221,18 @@ class ViewBank:
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Normalised views and targets of one step."""
         if self.kept is None:
-            picked = draw_batch(len(self.images), self.recipe.batch_size, self.seed, step)
+            picked = draw_batch(len(self.few), self.recipe.batch_size, self.few.seed, step)
             return self.draw(picked, step)
         views, targets = self.kept
-        picked = draw_batch(len(views), self.recipe.batch_size, self.seed, step).to(self.device)
+        picked = draw_batch(len(views), self.recipe.batch_size, self.few.seed, step).to(self.device)
         return views[picked].contiguous(memory_format=torch.channels_last), targets[picked]
 
     def draw(self, indices: Int64[Tensor, " batch"], place: int) -> tuple[Tensor, Tensor]:
         """New views of the indexed images, with their targets."""
-        drawn = draw_views(
-            self.images,
-            indices.tolist(),
-            self.preprocessing,
-            combine(self.seed, place),
-            self.recipe.smallest_crop,
-        )
-        views = self.preprocessing.normalise(drawn.to(self.device))
+        few, seed = self.few, combine(self.few.seed, place)
+        drawn = draw_views(few.images, indices.tolist(), few.preprocessing, seed, self.recipe.smallest_crop)
+        views = few.preprocessing.normalise(drawn.to(self.device))
         if self.recipe.mixing and self.loss.asks_teacher:
-            views = mix(views, combine(self.seed, place))
+            views = mix(views, seed)
         views = views.contiguous(memory_format=torch.channels_last)
-        return views, self.ask(views) if self.loss.asks_teacher else self.labels[indices].to(self.device)
+        return views, self.ask(views) if self.loss.asks_teacher else few.labels[indices].to(self.device)

@@ -10,43 +10,36 @@ import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
-from PIL import Image
 from torch import nn
 
 from practise.batch_norm import adapt_batch_norm_
 from practise.blocks import drop_blocks_
-from practise.preprocessing import Preprocessing
 from practise.recoverability import ClosedForm, RidgeRecipe
 from practise.recovery import RecoveryRecipe
-from practise.views import centre_views
+from practise.tiny_set import TinySet
 
 
 def start_recovery(
     network: nn.Module,
     dropped: Sequence[str],
-    images: Sequence[Image.Image],
-    preprocessing: Preprocessing,
+    few: TinySet,
     recipe: RecoveryRecipe,
     ridge: RidgeRecipe,
-    seed: int,
 ) -> tuple[nn.Module, nn.Module]:
     """The pruned network, ready to be trained, and its teacher.
 
     Args:
         network: the original on its device, in evaluation mode; it is not changed.
         dropped: names of the blocks to drop, in network order.
-        images: the few images, RGB, any size.
-        preprocessing: the network's.
+        few: the images; their seed decides which pixels adaptors are fitted on.
         recipe: how the recovery trains; `batch_norm` and `adaptors` are heeded here.
         ridge: how adaptors are fitted.
-        seed: decides which pixels they are fitted on.
     """
     teacher = network
     if recipe.batch_norm == "adapted":
-        views = centre_views(images, preprocessing).to(next(network.parameters()).device)
+        views = few.centre_views().to(next(network.parameters()).device)
         teacher = adapt_batch_norm_(copy.deepcopy(network), views, recipe.batch_size)
     if recipe.adaptors:
         once = replace(ridge, memory_mb=0)  # one pass: nothing to keep for others
-        scorer = ClosedForm(teacher, dropped, images, preprocessing, once, seed)
-        return scorer.absorb(dropped), teacher
+        return ClosedForm(teacher, dropped, few, once).absorb(dropped), teacher
     return drop_blocks_(copy.deepcopy(teacher), dropped), teacher

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from practise.accuracy import Accuracy, check_classes, evaluate_accuracy
 from practise.errors import ImageError, NetworkError
-from practise.images import load_images, open_source
+from practise.images import open_source
+from practise.images.loading import load_images
 from practise.images.manifest import Listing, write_listing
 from practise.images.reading import hash_images
 from practise.networks import Preprocessing, Teacher, save_teacher

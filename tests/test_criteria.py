@@ -1,6 +1,6 @@
 """The criteria by name: what they look at and how their scores are used."""
 
-from test_views import PREPROCESSING, pictures
+from test_views import tiny_set
 from tiny import tiny_network
 
 from practise.blocks import find_blocks
@@ -13,7 +13,7 @@ RECIPE = RidgeRecipe(ridge=0.1, folds=2, most_images=64, memory_mb=1024, dtype="
 def question(done: dict[str, float] | None = None) -> Question:
     network = tiny_network()
     blocks = find_blocks(network, 32)
-    return Question(network, blocks, pictures(6), PREPROCESSING, RECIPE, 0, done or {})
+    return Question(network, blocks, tiny_set(6), RECIPE, done or {})
 
 
 def test_first_blocks_go_in_network_order_whatever_they_save():
@@ -26,7 +26,7 @@ def test_first_blocks_go_in_network_order_whatever_they_save():
 def test_recoverability_is_weighed_against_latency_and_goes_on_from_what_is_done():
     criterion, asked = CRITERIA["recoverability"], question({"stages.0.0": 5.0})
     scores = dict(criterion.score(asked))
-    judge = build_scorer(asked.network, asked.blocks, asked.images, PREPROCESSING, RECIPE, 0)
+    judge = build_scorer(asked.network, asked.blocks, asked.few, RECIPE)
     assert list(scores) == asked.blocks
     assert scores["stages.0.0"] == 5.0
     assert scores["stages.1.1"] == judge.recoverability(["stages.1.1"])

@@ -20,9 +20,10 @@ from torchvision.models import ResNet50_Weights
 from practise.errors import ImageError
 from practise.images import Item, Source, open_source
 from practise.images.folder import imagenet_classes, read_classes
-from practise.images.loading import load_images, load_training_images, stream_batches
+from practise.images.loading import load_images, stream_batches
 from practise.images.manifest import Sample, write_sample
 from practise.images.reading import hash_images, read_image
+from practise.images.tiny import load_tiny_set
 from practise.params import DataParams, ImagesParams
 from practise.preprocessing import Preprocessing
 from practise.stages import images as images_stage
@@ -360,15 +361,18 @@ def test_training_images_come_uncropped_with_their_labels(tmp_path: Path) -> Non
     )
     write_sample(tmp_path / "sample.json", Sample("photos", 3, 0, drawn), {})
     params = make_params(images={"elpv": {"source": "elpv"}, "photos": spec.model_dump()})
-    images, labels = load_training_images(params, tmp_path / "sample.json", BICUBIC_128)
-    assert labels.tolist() == [CLASSES.index("cat"), CLASSES.index("dog")]
-    assert [image.size for image in images] == [(438, 292), (40, 32)]  # 292 is twice 146, the resized side
+    few = load_tiny_set(params, tmp_path / "sample.json", BICUBIC_128, seed=5)
+    assert few.labels.tolist() == [CLASSES.index("cat"), CLASSES.index("dog")]
+    assert [image.size for image in few.images] == [
+        (438, 292),
+        (40, 32),
+    ]  # 292 is twice 146, the resized side
 
 
 def test_a_manifest_of_an_unknown_source_is_refused(tmp_path: Path) -> None:
     write_sample(tmp_path / "sample.json", Sample("elvp", 4, 0, []), {})
     with pytest.raises(ImageError) as error:
-        load_training_images(make_params(), tmp_path / "sample.json", BICUBIC_128)
+        load_tiny_set(make_params(), tmp_path / "sample.json", BICUBIC_128, seed=5)
     assert (
         str(error.value)
         == f"{tmp_path}/sample.json: unknown images 'elvp' (known: elpv). Did you mean 'elpv'?"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_views import PREPROCESSING, pictures
+from test_views import PREPROCESSING, pictures, tiny_set
 from tiny import TinyNet, linear_block_network, tiny_network
 from torch import Tensor, nn
 
@@ -31,11 +31,11 @@ INFINITE_PULL = replace(RIDGE, ridge=1e12)
 
 def scorer(network: nn.Module, recipe: RidgeRecipe = RIDGE, count: int = 8) -> ClosedForm:
     blocks = find_blocks(network, 32)
-    return ClosedForm(network, blocks, pictures(count), PREPROCESSING, recipe, seed=0)
+    return ClosedForm(network, blocks, tiny_set(count), recipe)
 
 
 def scores(network: nn.Module, blocks: Sequence[str], recipe: RidgeRecipe | SgdRecipe = RIDGE, **others):
-    return dict(score_blocks(network, blocks, pictures(8), PREPROCESSING, recipe, 0, **others))
+    return dict(score_blocks(network, blocks, tiny_set(8), recipe, **others))
 
 
 def features(network: TinyNet, views: Tensor) -> Tensor:
@@ -148,7 +148,8 @@ def test_an_image_does_not_shape_the_adaptors_that_judge_it():
     network, images = tiny_network(), pictures(8)
     changed = [*images[:7], images[7].rotate(180)]
     judges = [
-        ClosedForm(network, ["stages.0.1"], few, PREPROCESSING, RIDGE, seed=0) for few in (images, changed)
+        ClosedForm(network, ["stages.0.1"], replace(tiny_set(8), images=few), RIDGE)
+        for few in (images, changed)
     ]
     views = [judge.reference.views for judge in judges]
     (place,) = [index for index in range(8) if not torch.equal(views[0][index], views[1][index])]
@@ -204,7 +205,7 @@ def test_scoring_leaves_the_network_as_it_was():
 def test_training_starts_without_adaptors_and_lowers_the_distance(dropped):
     network = tiny_network()
     untrained, trained = (
-        build_scorer(network, find_blocks(network, 32), pictures(8), PREPROCESSING, recipe, 0)
+        build_scorer(network, find_blocks(network, 32), tiny_set(8), recipe)
         for recipe in (SgdRecipe(steps=1, lr=0.0, batch_size=8), SgdRecipe(steps=30, lr=2.0, batch_size=8))
     )
     plain = plain_distance(network, dropped)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_views import PREPROCESSING, pictures
+from test_views import PREPROCESSING, pictures, tiny_set
 from tiny import tiny_network
 from torch import nn
 
@@ -24,8 +24,7 @@ def recover(
 ) -> tuple[nn.Module, list[Step]]:
     teacher = tiny_network()
     student = drop_blocks_(copy.deepcopy(teacher), ["stages.0.1"])
-    labels = torch.arange(8) % 4
-    history = recover_(student, teacher, pictures(8), labels, PREPROCESSING, LOSSES[loss], recipe, 0, resume)
+    history = recover_(student, teacher, tiny_set(8), LOSSES[loss], recipe, resume)
     return student, history
 
 

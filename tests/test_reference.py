@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_views import PREPROCESSING, pictures
+from test_views import tiny_set
 from tiny import TinyNet, noise, tiny_network
 from torch import Tensor, nn
 
@@ -66,7 +66,7 @@ def recoverabilities(network: nn.Module, memory_mb: float) -> dict[str, float]:
     """R of each block alone, and of the first with the last."""
     blocks = find_blocks(network, 32)
     recipe = RidgeRecipe(ridge=0.01, folds=2, most_images=8, memory_mb=memory_mb, dtype="fp32")
-    judge = ClosedForm(network, blocks, pictures(4), PREPROCESSING, recipe, seed=0)
+    judge = ClosedForm(network, blocks, tiny_set(4), recipe)
     sets = [[block] for block in blocks] + [[blocks[0], blocks[-1]]]
     return {" ".join(dropped): judge.recoverability(dropped) for dropped in sets}
 

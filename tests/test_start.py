@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from test_views import PREPROCESSING, pictures
+from test_views import PREPROCESSING, pictures, tiny_set
 from tiny import TinyNet, linear_block_network, tiny_network
 from torch import nn
 
@@ -20,7 +20,7 @@ LAST_OF_ITS_STAGE = ["stages.0.2"]
 
 def start(network: nn.Module, **settings: object) -> tuple[nn.Module, nn.Module]:
     recipe = RecoveryRecipe(steps=1, batch_size=4, lr=1e-3, weight_decay=0.0, dtype="fp32", **settings)
-    return start_recovery(network, LAST_OF_ITS_STAGE, pictures(8), PREPROCESSING, recipe, RIDGE, seed=0)
+    return start_recovery(network, LAST_OF_ITS_STAGE, tiny_set(8), recipe, RIDGE)
 
 
 def same(one: nn.Module, other: nn.Module) -> bool:

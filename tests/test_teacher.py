@@ -13,7 +13,8 @@ from torch import nn
 
 from practise.accuracy import evaluate_accuracy
 from practise.errors import ImageError, NetworkError
-from practise.images import load_images, open_source
+from practise.images import open_source
+from practise.images.loading import load_images
 from practise.networks import build_network, find_preprocessing, load_teacher
 from practise.stages import teacher as teacher_stage
 from practise.teacher import extract_features, fit_head, replace_classifier_

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from practise.preprocessing import Preprocessing
+from practise.tiny_set import TinySet
 from practise.views import centre_views, draw_batch, draw_views, mix
 
 PREPROCESSING = Preprocessing(32, (0.5,) * 3, (0.25,) * 3, "bilinear", 0.875)
@@ -15,6 +16,10 @@ PREPROCESSING = Preprocessing(32, (0.5,) * 3, (0.25,) * 3, "bilinear", 0.875)
 def pictures(count: int) -> list[Image.Image]:
     noise = np.random.default_rng(0).integers(0, 256, (count, 48, 40, 3), dtype=np.uint8)
     return [Image.fromarray(pixels) for pixels in noise]
+
+
+def tiny_set(count: int) -> TinySet:
+    return TinySet(pictures(count), torch.arange(count) % 4, PREPROCESSING, seed=0)
 
 
 @given(num_images=st.integers(1, 20), batch_size=st.integers(1, 50), steps=st.integers(1, 10))

@@ -1,12 +1,11 @@
 """Images: where they come from, which are handed over, and how a network gets to see them.
 
 A source lists its training and evaluation images (`elpv`, `folder`); `sampling` draws the few that are handed
-over; `manifest` writes down which they are; `reading` and `loading` open them. A new source is one file with
-an opener and one line in `SOURCES`. Nothing here imports torch until images are loaded.
+over; `manifest` writes down which they are; `reading`, `loading` and `tiny` open them. A new source is one
+file with an opener and one line in `SOURCES`. Only `loading` and `tiny` import torch.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from practise.errors import ImageError, unknown
 from practise.images.elpv import open_elpv
@@ -14,25 +13,12 @@ from practise.images.folder import open_folder
 from practise.images.source import Item, Source
 from practise.params import HERE, DataParams, ImagesParams
 
-if TYPE_CHECKING:
-    from practise.images.loading import load_images, load_training_images, stream_batches
-
 Opener = Callable[[str, ImagesParams, str, DataParams], Source]
 """From the source's name, its settings, their place in the params file and where data lies to the source."""
 
 SOURCES: dict[str, Opener] = {"elpv": open_elpv, "folder": open_folder}
-LOADERS = ("load_images", "load_training_images", "stream_batches")
 
-__all__ = [
-    "SOURCES",
-    "Item",
-    "Opener",
-    "Source",
-    "load_images",
-    "load_training_images",
-    "open_source",
-    "stream_batches",
-]
+__all__ = ["SOURCES", "Item", "Opener", "Source", "open_source"]
 
 
 def open_source(name: str, spec: ImagesParams, file: str = "params.yaml", data: DataParams = HERE) -> Source:
@@ -50,12 +36,3 @@ def open_source(name: str, spec: ImagesParams, file: str = "params.yaml", data: 
     if spec.source not in SOURCES:
         raise ImageError(f"{file}: images.{name}.source: {unknown('source', spec.source, SOURCES)}")
     return SOURCES[spec.source](name, spec, f"{file}: images.{name}", data)
-
-
-def __getattr__(name: str) -> Any:
-    """Import the loaders, and torch with them, when they are asked for."""
-    if name in LOADERS:
-        from practise.images import loading
-
-        return getattr(loading, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

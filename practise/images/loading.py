@@ -6,16 +6,15 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int64
-from PIL import Image
 from torch import Tensor
 
 from practise.errors import ImageError, unknown
 from practise.images import open_source
-from practise.images.manifest import read_listing, read_sample
+from practise.images.manifest import read_listing
 from practise.images.reading import map_in_order, read_image
 from practise.images.source import Item
 from practise.params import Params
-from practise.preprocessing import Preprocessing, resize_shorter_side, to_tensor
+from practise.preprocessing import Preprocessing, to_tensor
 from practise.progress import track
 
 Batch = tuple[Float[Tensor, "n 3 h w"], Int64[Tensor, " n"]]
@@ -59,39 +58,6 @@ def stream_batches(
         yield images, torch.tensor([item.label for item in items[start : start + batch_size]])
 
 
-def load_training_images(
-    params: Params, manifest: Path, preprocessing: Preprocessing
-) -> tuple[list[Image.Image], Int64[Tensor, " n"]]:
-    """Return the images that are handed over, in RGB and uncropped, for the caller to augment.
-
-    An image much larger than the network needs is reduced to twice the evaluation view's resized side, so
-    that 5000 photographs fit into memory.
-
-    Args:
-        params: The params; they say where the manifest's source lies.
-        manifest: What the stage `sample` wrote.
-        preprocessing: The network's.
-
-    Returns:
-        The images, and the indices of their classes.
-
-    Raises:
-        ImageError: An image is missing, damaged or has changed.
-        FileError: The manifest is missing, damaged or something else.
-    """
-    sample = read_sample(manifest)
-    root = _find_root(params, sample.source, manifest)
-    most = 2 * preprocessing.resize_size
-
-    def read(item: Item) -> Image.Image:
-        image = read_image(root, item)
-        return (
-            resize_shorter_side(image, most, preprocessing.interpolation) if min(image.size) > most else image
-        )
-
-    return list(map_in_order(read, sample.images)), torch.tensor([item.label for item in sample.images])
-
-
 def stream_evaluation(params: Params, listing: Path, preprocessing: Preprocessing) -> Iterator[Batch]:
     """Give the evaluation images of a listing in batches of `params.evaluate.batch_size`, telling progress.
 
@@ -101,12 +67,17 @@ def stream_evaluation(params: Params, listing: Path, preprocessing: Preprocessin
         preprocessing: The network's.
     """
     listed = read_listing(listing)
-    root = _find_root(params, listed.source, listing)
+    root = find_root(params, listed.source, listing)
     size = params.evaluate.batch_size
     return stream_batches(root, listed.evaluation, preprocessing, size, f"evaluate on {listed.source}")
 
 
-def _find_root(params: Params, source: str, manifest: Path) -> Path:
+def find_root(params: Params, source: str, manifest: Path) -> Path:
+    """What the paths of a manifest or listing are relative to.
+
+    Raises:
+        ImageError: the params have no such source, or it is missing.
+    """
     if source not in params.images:
         raise ImageError(f"{manifest}: {unknown('images', source, params.images)}")
     return open_source(source, params.images[source], params.profile.file, params.data).root

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from practise.files import read_result, sha256, write_csv
 from practise.hardware import circumstances, resolve_device
-from practise.images.loading import load_training_images
+from practise.images.tiny import load_tiny_set
 from practise.networks import load_teacher
 from practise.params import Params
 from practise.presets import recovery_recipe
@@ -49,27 +49,15 @@ def run(
     device = resolve_device(params.device.name)
     chosen = params.methods[method]
     original = load_teacher(teacher)
-    few, labels = load_training_images(params, sample, original.preprocessing)
+    few = load_tiny_set(params, sample, original.preprocessing, seed)
     dropped = read_result(select, "select")["dropped_blocks"]
     recipe = recovery_recipe(params, method)
     ridge = RidgeRecipe(**params.score.model_dump())
-    pruned, mimicked = start_recovery(
-        original.network.to(device), dropped, few, original.preprocessing, recipe, ridge, seed
-    )
+    pruned, mimicked = start_recovery(original.network.to(device), dropped, few, recipe, ridge)
     resume = Resume(
         student, [method, seed, asdict(recipe), asdict(ridge), dropped, sha256(teacher), sha256(sample)]
     )
-    steps = recover_(
-        pruned,
-        mimicked,
-        few,
-        labels,
-        original.preprocessing,
-        LOSSES[chosen.loss],
-        recipe,
-        seed,
-        resume,
-    )
+    steps = recover_(pruned, mimicked, few, LOSSES[chosen.loss], recipe, resume)
     described = {
         "network": network,
         "dropped_blocks": dropped,

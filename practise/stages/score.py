@@ -6,7 +6,7 @@ from pathlib import Path
 from practise.criteria import CRITERIA, Question
 from practise.files import sha256, write_result
 from practise.hardware import circumstances, resolve_device
-from practise.images.loading import load_training_images
+from practise.images.tiny import load_tiny_set
 from practise.networks import load_teacher
 from practise.params import Params
 from practise.presets import score_recipe
@@ -40,19 +40,12 @@ def run(
     device = resolve_device(params.device.name)
     chosen = params.methods[method]
     original = load_teacher(teacher)
-    few, _ = load_training_images(params, sample, original.preprocessing)
+    few = load_tiny_set(params, sample, original.preprocessing, seed)
     recipe = score_recipe(params, method)
     resume = Resume(out, [method, seed, asdict(recipe), sha256(teacher), sha256(sample)])
     scores: dict[str, float] = resume.load() or {}
-    question = Question(
-        original.network.to(device),
-        original.card["blocks"],
-        few,
-        original.preprocessing,
-        recipe,
-        seed,
-        dict(scores),
-    )
+    blocks = original.card["blocks"]
+    question = Question(original.network.to(device), blocks, few, recipe, dict(scores))
     criterion = CRITERIA[chosen.criterion]
     for block, score in criterion.score(question):
         scores[block] = score
@@ -62,7 +55,7 @@ def run(
         "preset": chosen.preset,
         "per_latency": criterion.per_latency,
         "recipe": asdict(recipe),
-        "blocks": [{"name": name, "score": scores[name]} for name in original.card["blocks"]],
+        "blocks": [{"name": name, "score": scores[name]} for name in blocks],
     }
     sections = ("score", f"methods.{method}", f"images.{images}", "device", f"networks.{network}")
     made = circumstances(

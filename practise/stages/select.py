@@ -75,15 +75,13 @@ def joint_recoverability(
 ) -> Callable[[Sequence[str]], float]:
     """R of a set of blocks, as the method scores single ones."""
     from practise.hardware import prepare, resolve_device
-    from practise.images.loading import load_training_images
+    from practise.images.tiny import load_tiny_set
     from practise.networks import load_teacher
     from practise.presets import score_recipe
     from practise.recoverability import build_scorer
 
     prepare(params.device)
     original = load_teacher(teacher)
-    few, _ = load_training_images(params, sample, original.preprocessing)
+    few = load_tiny_set(params, sample, original.preprocessing, seed)
     network = original.network.to(resolve_device(params.device.name))
-    recipe = score_recipe(params, method)
-    scorer = build_scorer(network, original.card["blocks"], few, original.preprocessing, recipe, seed)
-    return scorer.recoverability
+    return build_scorer(network, original.card["blocks"], few, score_recipe(params, method)).recoverability

@@ -1,0 +1,44 @@
+"""Open the tiny set that the stage `sample` has drawn."""
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from practise.images.loading import find_root
+from practise.images.manifest import read_sample
+from practise.images.reading import map_in_order, read_image
+from practise.images.source import Item
+from practise.params import Params
+from practise.preprocessing import Preprocessing, resize_shorter_side
+from practise.tiny_set import TinySet
+
+
+def load_tiny_set(params: Params, manifest: Path, preprocessing: Preprocessing, seed: int) -> TinySet:
+    """Return the images that are handed over, in RGB and uncropped, for the caller to augment.
+
+    An image much larger than the network needs is reduced to twice the evaluation view's resized side, so
+    that 5000 photographs fit into memory.
+
+    Args:
+        params: The params; they say where the manifest's source lies.
+        manifest: What the stage `sample` wrote.
+        preprocessing: The network's.
+        seed: The run's.
+
+    Raises:
+        ImageError: An image is missing, damaged or has changed.
+        FileError: The manifest is missing, damaged or something else.
+    """
+    sample = read_sample(manifest)
+    root = find_root(params, sample.source, manifest)
+    most = 2 * preprocessing.resize_size
+
+    def read(item: Item) -> Image.Image:
+        image = read_image(root, item)
+        return (
+            resize_shorter_side(image, most, preprocessing.interpolation) if min(image.size) > most else image
+        )
+
+    labels = torch.tensor([item.label for item in sample.images])
+    return TinySet(list(map_in_order(read, sample.images)), labels, preprocessing, seed)
