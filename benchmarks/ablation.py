@@ -37,33 +37,40 @@ class Variant:
     recipe: "RecoveryRecipe"
 
 
-def variants(default: "RecoveryRecipe", official: "RecoveryRecipe") -> list[Variant]:
+SEARCHES = {
+    "lowest": "blocks of lowest R / tau",
+    "knapsack": "blocks of least summed R",
+    "progressive": "blocks scored again after each drop",
+}
+
+
+def variants(search: str, default: "RecoveryRecipe", official: "RecoveryRecipe") -> list[Variant]:
     """The default, the default without each ingredient, and the authors' recovery.
 
     Args:
+        search: how the preset chooses blocks.
         default: the preset's recipe.
         official: the authors' recipe, in the quick form with fewer steps.
     """
     other = "adapted" if default.batch_norm == "frozen" else "frozen"
 
     def changed(title: str, **changes: Any) -> Variant:
-        return Variant(title, "progressive", replace(default, **changes))
+        return Variant(title, search, replace(default, **changes))
 
     authors = f"the authors' recovery, {official.steps} steps"
     return [
         changed("default: everything"),
-        Variant("blocks of lowest R / tau", "lowest", default),
-        changed("from the original's weights", adaptors=not default.adaptors),
+        *(Variant(title, way, default) for way, title in SEARCHES.items() if way != search),
+        changed("from the original's weights", adaptors=False),
         changed(f"batch norm {other}", batch_norm=other),
         changed("batch norm in training mode", batch_norm="train"),
-        changed("mixing the other way" if default.mixing else "with mixing", mixing=not default.mixing),
+        changed(f"{'without' if default.mixing else 'with'} mixing", mixing=not default.mixing),
         changed("fresh views at every step", views=None),
         changed("SGD, the authors' rate", optimizer="sgd", schedule="steps", lr=0.02, weight_decay=1e-4),
         changed("a third of the steps", steps=max(1, default.steps // 3)),
         changed("no step", steps=0),
         changed("no step, no adaptors", steps=0, adaptors=False),
-        Variant(authors, "progressive", official),
-        Variant(f"{authors}, lowest R / tau", "lowest", official),
+        Variant(authors, search, official),
     ]
 
 
@@ -78,7 +85,7 @@ def run() -> None:
     case = Case(SHARED, asked, one_cell(asked))
     trials = Trials(case)
     official = OFFICIAL["mimic"] if asked.full else replace(OFFICIAL["mimic"], steps=QUICK_STEPS)
-    tried = variants(recovery_recipe(case.params, "practise"), official)
+    tried = variants(case.params.select.search, recovery_recipe(case.params, "practise"), official)
     raw: list[dict[str, Any]] = []
     for seed in trials.seeds:
         for variant in tried:

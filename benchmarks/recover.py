@@ -39,7 +39,7 @@ def run() -> None:
         "default": default,
         "official": official,
     }
-    dropped, _ = trials.choose("progressive", trials.seeds[0])
+    dropped, _ = trials.choose(case.params.select.search, trials.seeds[0])
     raw: list[dict[str, Any]] = []
     for seed in trials.seeds:
         for side, recipe in recipes.items():
