@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from benchmarks import ablation, end_to_end, latency, variants
-from benchmarks.case import Asked, Case, one_cell
+from benchmarks.case import Asked, Case, one_cell, setting
 from benchmarks.report import gflop_of, matmul_gflops
 from practise.errors import ParamsError
 from practise.params import load_params
@@ -43,16 +43,31 @@ def test_the_quick_form_has_one_setting_and_all_seeds(project: Path, preset: str
 @pytest.mark.parametrize("batch_norm", ["frozen", "adapted"])
 def test_each_variant_differs_from_the_default_in_one_thing(batch_norm: str) -> None:
     default = RecoveryRecipe(30, 8, 1e-3, 0.01, "fp32", batch_norm=batch_norm, adaptors=True, views=4)
-    tried = ablation.variants(default, OFFICIAL["mimic"])
-    assert (tried[0].search, tried[0].recipe) == ("progressive", default)
+    tried = ablation.variants("lowest", default, OFFICIAL["mimic"])
+    assert (tried[0].search, tried[0].recipe) == ("lowest", default)
     assert len({variant.title for variant in tried}) == len(tried)
     assert len({(variant.search, variant.recipe) for variant in tried}) == len(tried)
     changed = {
         variant.title: {key for key, value in vars(variant.recipe).items() if value != vars(default)[key]}
         for variant in tried
-        if variant.search == "progressive" and "authors" not in variant.title
+        if variant.search == "lowest" and "authors" not in variant.title
     }
     assert [len(keys) for keys in changed.values()] == [0, 1, 1, 1, 1, 1, 1, 1, 2]
+    others = {variant.search: variant.recipe for variant in tried if variant.search != "lowest"}
+    assert others == {"knapsack": default, "progressive": default}
+
+
+def test_settings_replace_entries_of_the_preset(project: Path) -> None:
+    settings = dict(map(setting, ["grid.num_images=[20, 50]", "grid.seeds=[7]", "profile.name=other"]))
+    asked = Asked(Path("params.yaml"), full=False, keep=True, settings=settings)
+    case = Case("x", asked, one_cell(asked))
+    assert (list(case.params.grid.num_images), list(case.params.grid.seeds)) == ([20], [7])
+    assert case.kept == Path("docs", "benchmarks", "other")
+
+
+def test_a_setting_of_no_section_is_refused() -> None:
+    with pytest.raises(ParamsError, match=r"grids\.seeds: the params have no section `grids`"):
+        Asked(Path("params.yaml"), full=False, keep=False, settings={"grids.seeds": [1]}).values()
 
 
 def test_a_misspelt_change_is_refused_like_any_params_file(project: Path) -> None:

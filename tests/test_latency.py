@@ -9,7 +9,7 @@ import torch
 from made_images import make_params
 from torch import nn
 
-from practise import hardware
+from practise import hardware, latency
 from practise.cifar import CifarResNet
 from practise.files import read_result, write_result
 from practise.latency import Latency, measure_latency, part_of, summarise
@@ -19,15 +19,15 @@ from practise.stages import latency as stage
 
 def test_a_reduction_is_the_median_of_paired_ratios():
     reference = [10.0, 20.0, 40.0]  # the machine slows down; the ratio stays
-    latency = summarise([9.0, 18.0, 36.0], reference, 2.0)
-    assert latency.reduction == pytest.approx(0.1)
-    assert latency.median_ms == 18.0
+    found = summarise([9.0, 18.0, 36.0], reference, 2.0)
+    assert found.reduction == pytest.approx(0.1)
+    assert found.median_ms == 18.0
 
 
 def test_spread_is_the_interquartile_range_over_the_median():
-    latency = summarise([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], [1.0] * 7, 0.1)
-    assert latency.spread == pytest.approx((6 - 2) / 4)
-    assert latency.unstable
+    found = summarise([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], [1.0] * 7, 0.1)
+    assert found.spread == pytest.approx((6 - 2) / 4)
+    assert found.unstable
     assert not summarise([3.0, 3.0, 3.0], [3.0] * 3, 0.1).unstable
 
 
@@ -35,6 +35,27 @@ def test_one_of_several_blocks_that_take_the_same_time_gets_its_part_of_what_all
     whole, without_three = Latency(20.0, 0.02, 0.0, False), Latency(14.0, 0.05, 0.3, True)
     assert part_of(without_three, whole, 3) == Latency(pytest.approx(18.0), 0.05, pytest.approx(0.1), True)
     assert part_of(without_three, whole, 1) == Latency(pytest.approx(14.0), 0.05, 0.3, True)
+
+
+@pytest.mark.parametrize(
+    ("spreads", "taken"),
+    [([0.02], 0.02), ([0.3, 0.05], 0.05), ([0.3, 0.2, 0.25], 0.2), ([0.2, 0.3, 0.3, 0.0], 0.2)],
+)
+def test_an_unstable_measurement_is_taken_again_and_the_calmest_counts(
+    spreads: list[float], taken: float, monkeypatch: Any
+) -> None:
+    left = iter(spreads)
+
+    def measure(networks: object, *, max_spread: float, **others: object) -> dict[str, Latency]:
+        spread = next(left)
+        return {
+            "calm": Latency(10.0, 0.01, 0.0, False),
+            "disturbed": Latency(9.0, spread, 0.1, spread > max_spread),
+        }
+
+    monkeypatch.setattr(latency, "measure_latency", measure)
+    measured = latency.measure_with(make_params().latency, {}, 32, torch.device("cpu"))
+    assert measured["disturbed"].spread == taken
 
 
 BLOCKS = ["layer1.0", "layer1.1", "layer1.2", "layer2.1", "layer2.2", "layer3.1"]
