@@ -29,13 +29,11 @@ from practise.dataflow import find_seats, union
 from practise.errors import RecoveryError
 from practise.features import feature_extractor, find_feature_layer, in_format
 from practise.hardware import resolve_dtype
+from practise.pixels import draw_pixels
 from practise.progress import track
 from practise.reference import Reference
 from practise.tiny_set import TinySet
 from practise.views import combine, draw_batch, draw_views
-
-MAX_ROWS = 16_384
-"""Pixels of all images together that one ridge regression sees: plenty for its at most 2048 channels."""
 
 
 @dataclass(frozen=True)
@@ -181,19 +179,11 @@ class ClosedForm:
     ) -> Iterator[None]:
         """Inside the block, `tell` gets what enters each reader just before it runs.
 
-        It gets channel vectors at the same random pixels for every network, at most `MAX_ROWS` of them.
+        It gets channel vectors at the same random pixels for every network.
         """
-
-        def capture(name: str, x: Float[Tensor, "n c h w"]) -> None:
-            pixels = x.flatten(2)
-            kept = max(1, min(pixels.shape[2], MAX_ROWS // len(x)))
-            generator = torch.Generator().manual_seed(self.seed)
-            picked = torch.randperm(pixels.shape[2], generator=generator)[:kept].to(x.device)
-            tell(name, pixels[:, :, picked].transpose(1, 2).float())
-
         hooks = [
             network.get_submodule(name).register_forward_pre_hook(
-                lambda module, args, name=name: capture(name, args[0])
+                lambda module, args, name=name: tell(name, draw_pixels(args[0], self.seed))
             )
             for name in readers
         ]

@@ -30,19 +30,40 @@ class Loss:
     """What a recovery minimises.
 
     Attributes:
-        output: what of the two networks is compared: `features` before pooling, or `logits`.
-        asks_teacher: whether the target is the original's output; else it is the labels.
-        compare: from the student's output and the target to one number.
+        output: what of the networks is looked at: `features` before pooling, or `logits`.
+        asks_teacher: whether the original's output is compared with.
+        reads_labels: whether labels are.
+        compare: from the student's output, the original's (empty where it is not asked) and the labels to
+            one number.
     """
 
     output: str
     asks_teacher: bool
-    compare: Callable[[Tensor, Tensor], Tensor]
+    reads_labels: bool
+    compare: Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def mimic(ours: Tensor, theirs: Tensor, labels: Tensor) -> Tensor:
+    """Mean squared error of features: PRACTISE's and MiR's."""
+    return functional.mse_loss(ours, theirs)
+
+
+def cross_entropy(ours: Tensor, theirs: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy with the labels: the paper's baseline."""
+    return functional.cross_entropy(ours, labels)
+
+
+def distil(ours: Tensor, theirs: Tensor, labels: Tensor) -> Tensor:
+    """0.1 · cross-entropy + 0.9 · T² · KL of the logits softened by T = 4 (Hinton et al. 2015)."""
+    soft, wanted = ((logits / 4).log_softmax(dim=1) for logits in (ours, theirs))
+    divergence = functional.kl_div(soft, wanted, reduction="batchmean", log_target=True)
+    return 0.1 * functional.cross_entropy(ours, labels) + 0.9 * 4**2 * divergence
 
 
 LOSSES: dict[str, Loss] = {
-    "mimic": Loss("features", asks_teacher=True, compare=functional.mse_loss),
-    "cross_entropy": Loss("logits", asks_teacher=False, compare=functional.cross_entropy),
+    "mimic": Loss("features", asks_teacher=True, reads_labels=False, compare=mimic),
+    "cross_entropy": Loss("logits", asks_teacher=False, reads_labels=True, compare=cross_entropy),
+    "distil": Loss("logits", asks_teacher=True, reads_labels=True, compare=distil),
 }
 
 
@@ -59,7 +80,7 @@ class RecoveryRecipe:
         weight_decay: decoupled for AdamW.
         batch_norm: `frozen` keeps the original's statistics; `adapted` first moves them, in both networks,
             towards those of the few images; `train` takes each batch's and averages them, as in training.
-        mixing: blend every view with another by a random share, where the target is the original's output.
+        mixing: blend every view with another by a random share, where no label is read.
         adaptors: start with closed-form adaptors absorbed; else from the original's weights.
         views: random views of each image that are drawn once and used again; None draws afresh at every step.
         smallest_crop: share of an image that the smallest random crop covers.
@@ -133,8 +154,8 @@ def recover_(
     with run_to(loss.output, student, teacher, few.preprocessing.image_size, recipe.dtype) as (run, ask):
         bank = ViewBank(few, recipe, loss, ask, device)
         for step in track(range(len(history), recipe.steps), "recover"):
-            views, targets = bank.batch(step)
-            error = loss.compare(run(views), targets)
+            views, theirs, labels = bank.batch(step)
+            error = loss.compare(run(views), theirs, labels)
             optimizer.zero_grad()
             error.backward()
             history.append(Step(step, error.item(), optimizer.param_groups[0]["lr"]))
@@ -196,6 +217,10 @@ def run_to(
         yield in_format(student_run, device, number_format), ask
 
 
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Normalised views, the original's outputs for them, and their labels."""
+
+
 class ViewBank:
     """The training views with their targets: drawn and asked for once, or afresh at every step."""
 
@@ -208,31 +233,30 @@ class ViewBank:
         device: torch.device,
     ) -> None:
         self.few, self.recipe, self.loss, self.ask, self.device = few, recipe, loss, ask, device
-        self.kept: tuple[Tensor, Tensor] | None = None
+        self.kept: Batch | None = None
         if recipe.views is not None:
             most = -(-recipe.steps * recipe.batch_size // len(few))  # more would never be looked at
             indices = torch.arange(len(few)).repeat(min(recipe.views, most))
-            pairs = [self.draw(part, place) for place, part in enumerate(indices.split(recipe.batch_size))]
-            self.kept = (
-                torch.cat([views for views, _ in pairs]),
-                torch.cat([targets for _, targets in pairs]),
-            )
+            parts = [self.draw(part, place) for place, part in enumerate(indices.split(recipe.batch_size))]
+            views, theirs, labels = (torch.cat(kind) for kind in zip(*parts, strict=True))
+            self.kept = views, theirs, labels
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Normalised views and targets of one step."""
+    def batch(self, step: int) -> Batch:
+        """Normalised views of one step, the original's outputs for them, and their labels."""
         if self.kept is None:
             picked = draw_batch(len(self.few), self.recipe.batch_size, self.few.seed, step)
             return self.draw(picked, step)
-        views, targets = self.kept
+        views, theirs, labels = self.kept
         picked = draw_batch(len(views), self.recipe.batch_size, self.few.seed, step).to(self.device)
-        return views[picked].contiguous(memory_format=torch.channels_last), targets[picked]
+        return views[picked].contiguous(memory_format=torch.channels_last), theirs[picked], labels[picked]
 
-    def draw(self, indices: Int64[Tensor, " batch"], place: int) -> tuple[Tensor, Tensor]:
-        """New views of the indexed images, with their targets."""
+    def draw(self, indices: Int64[Tensor, " batch"], place: int) -> Batch:
+        """New views of the indexed images, with what the original says to them, and their labels."""
         few, seed = self.few, combine(self.few.seed, place)
         drawn = draw_views(few.images, indices.tolist(), few.preprocessing, seed, self.recipe.smallest_crop)
         views = few.preprocessing.normalise(drawn.to(self.device))
-        if self.recipe.mixing and self.loss.asks_teacher:
+        if self.recipe.mixing and not self.loss.reads_labels:
             views = mix(views, seed)
         views = views.contiguous(memory_format=torch.channels_last)
-        return views, self.ask(views) if self.loss.asks_teacher else few.labels[indices].to(self.device)
+        theirs = self.ask(views) if self.loss.asks_teacher else views.new_empty(len(views), 0)
+        return views, theirs, few.labels[indices].to(self.device)

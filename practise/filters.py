@@ -1,0 +1,141 @@
+"""Filter pruning, as the paper's rivals do it: residual blocks become thinner inside, their outputs stay.
+
+The filters of least L1 norm (Li et al. 2017) go from the convolutions inside residual blocks; whatever hangs
+on them (batch norm, depthwise and next convolutions, squeeze-and-excitation) shrinks along, which
+torch-pruning (Fang et al. 2023) finds out. Nothing that is summed into a residual stream is touched.
+"""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch_pruning
+from torch import Tensor, nn
+
+from practise.blocks import find_blocks, probe_images, watch_calls
+from practise.errors import NetworkError
+
+ROUND_TO = 8
+"""Channel counts are multiples of this, as vector units like them; of less in layers that are thin anyway."""
+
+Kept = dict[str, list[int]]
+"""Which filters of a convolution are kept, by the convolution's name."""
+
+
+def find_inner_convolutions(network: nn.Module, image_size: int) -> list[str]:
+    """Names of the convolutions whose filters can go without changing any block's output.
+
+    A convolution is inside a block when all layers that shrink along with it lie below one module that holds
+    no droppable block itself: the stem, and convolutions that write to the stream, reach further. Those on a
+    single pixel (squeeze-and-excitation) and those bound to a grouped convolution are left alone.
+
+    Args:
+        network: as for `find_blocks`; it is not changed.
+        image_size: side of the square images in pixels.
+    """
+    blocks = find_blocks(network, image_size)
+    if not blocks:
+        return []
+    single_pixel: set[nn.Module] = set()
+
+    def note_single_pixel(module: nn.Module, args: tuple, kwargs: dict, output: object) -> None:
+        if isinstance(output, Tensor) and output.shape[2:].numel() == 1:
+            single_pixel.add(module)
+
+    convolutions = {name: module for name, module in network.named_modules() if isinstance(module, nn.Conv2d)}
+    watch_calls(network, convolutions.values(), note_single_pixel, image_size)
+    graph = trace(network, image_size)
+    names = {module: name for name, module in network.named_modules()}
+    found = []
+    for name, module in convolutions.items():
+        if module.groups > 1 or module in single_pixel:
+            continue
+        group = graph.get_pruning_group(module, torch_pruning.prune_conv_out_channels, [0])
+        shrinking = [item.dep.target.module for item in group if item.dep.target.module in names]
+        around = module_around([names[layer] for layer in shrinking])
+        inside = around not in ("", name) and not any(block.startswith(f"{around}.") for block in blocks)
+        if inside and not any(is_grouped(layer) for layer in shrinking):
+            found.append(name)
+    return found
+
+
+def module_around(names: Sequence[str]) -> str:
+    """Name of the innermost module that holds all the named ones; empty for the network itself.
+
+    >>> module_around(["layer1.0.conv1", "layer1.0.bn1"]), module_around(["layer1.0", "layer10.0"])
+    ('layer1.0', '')
+    """
+    return ".".join(os.path.commonprefix([name.split(".") for name in names]))
+
+
+def is_grouped(layer: nn.Module) -> bool:
+    """Whether a convolution has groups of several channels."""
+    return isinstance(layer, nn.Conv2d) and 1 < layer.groups < layer.in_channels
+
+
+def choose_filters(network: nn.Module, convolutions: Sequence[str], ratio: float) -> Kept:
+    """The filters of largest L1 norm, a share of each convolution's.
+
+    Args:
+        network: the original.
+        convolutions: names of the convolutions to thin.
+        ratio: share of the filters that goes, from 0 to below 1.
+
+    >>> conv = nn.Conv2d(1, 3, 1); conv.weight.data = torch.tensor([3.0, -1.0, -2.0])[:, None, None, None]
+    >>> choose_filters(nn.Sequential(conv), ["0"], 1 / 3)
+    {'0': [0, 2]}
+    """
+    kept = {}
+    for name in convolutions:
+        convolution = network.get_submodule(name)
+        assert isinstance(convolution, nn.Conv2d)
+        norms = convolution.weight.detach().abs().sum(dim=(1, 2, 3))
+        strongest = norms.argsort(descending=True, stable=True)[: count_kept(len(norms), ratio)]
+        kept[name] = sorted(strongest.tolist())
+    return kept
+
+
+def count_kept(channels: int, ratio: float) -> int:
+    """How many of a convolution's filters stay: a multiple of `ROUND_TO`, or of an eighth where that is less.
+
+    >>> [count_kept(channels, 0.4) for channels in (512, 64, 16, 3)]
+    [304, 40, 10, 2]
+    """
+    step = min(ROUND_TO, 2 ** max(0, int(math.log2(channels)) - 3))
+    return min(channels, max(1, round((1 - ratio) * channels / step)) * step)
+
+
+def keep_filters_(network: nn.Module, kept: Mapping[str, Sequence[int]], image_size: int) -> nn.Module:
+    """Remove all other filters of the named convolutions, in place; the result is a plain, thinner module.
+
+    Args:
+        network: the original.
+        kept: which filters stay.
+        image_size: side of the square images in pixels.
+
+    Raises:
+        NetworkError: the network has no convolution of that name, or not those filters.
+    """
+    graph = trace(network, image_size)
+    for name, filters in kept.items():
+        module = dict(network.named_modules()).get(name)
+        if not isinstance(module, nn.Conv2d) or not filters or max(filters) >= module.out_channels:
+            raise NetworkError(f"the network has no convolution '{name}' with the filters that are to stay")
+        gone = sorted(set(range(module.out_channels)) - set(filters))
+        if gone:
+            graph.get_pruning_group(module, torch_pruning.prune_conv_out_channels, gone).prune()
+    return network
+
+
+def trace(network: nn.Module, image_size: int) -> torch_pruning.DependencyGraph:
+    """Which layers shrink along with which; the network's weights must want gradients for that."""
+    wanted = {weight: weight.requires_grad for weight in network.parameters()}
+    network.requires_grad_(True)
+    try:
+        with torch.enable_grad():
+            probe = probe_images(network, image_size)
+            return torch_pruning.DependencyGraph().build_dependency(network.eval(), probe, verbose=False)
+    finally:
+        for weight, flag in wanted.items():
+            weight.requires_grad = flag
