@@ -60,6 +60,31 @@ def find_inner_convolutions(network: nn.Module, image_size: int) -> list[str]:
     return found
 
 
+def find_readers(network: nn.Module, convolutions: Sequence[str], image_size: int) -> dict[str, str]:
+    """The convolutions over all channels that read what others give, and whose filters these are.
+
+    Args:
+        network: as for `find_blocks`.
+        convolutions: names, as `find_inner_convolutions` gives them.
+        image_size: as for `find_blocks`.
+
+    Returns:
+        Names of readers, in network order, each with that of the convolution that it reads.
+    """
+    graph = trace(network, image_size)
+    names = {module: name for name, module in network.named_modules()}
+    read = {}
+    for name in convolutions:
+        group = graph.get_pruning_group(
+            network.get_submodule(name), torch_pruning.prune_conv_out_channels, [0]
+        )
+        for item in group:
+            layer = item.dep.target.module
+            if isinstance(layer, nn.Conv2d) and item.dep.handler == torch_pruning.prune_conv_in_channels:
+                read[names[layer]] = name
+    return {name: read[name] for name in names.values() if name in read}
+
+
 def module_around(names: Sequence[str]) -> str:
     """Name of the innermost module that holds all the named ones; empty for the network itself.
 
