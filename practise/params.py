@@ -17,9 +17,11 @@ from pydantic_core import PydanticCustomError
 # registry of the module that carries it out.
 Source = Literal["elpv", "folder"]
 Library = Literal["cifar", "timm", "torchvision"]
-Criterion = Literal["first_blocks", "recoverability"]
+Criterion = Literal[
+    "random", "first_blocks", "latency", "feature_change", "output_divergence", "recoverability"
+]
 Search = Literal["lowest", "knapsack", "progressive"]
-Loss = Literal["mimic", "cross_entropy"]
+Loss = Literal["mimic", "cross_entropy", "distil"]
 BatchNorm = Literal["frozen", "adapted", "train"]
 Preset = Literal["official", "default"]
 DeviceName = Literal["auto", "cpu", "cuda"]
@@ -190,6 +192,7 @@ class LearningRates(Section):
 
     mimic: Positive = Field(description="For mimicking the features before pooling.")
     cross_entropy: Positive = Field(description="For cross-entropy with the labels.")
+    distil: Positive = Field(description="For knowledge distillation: labels and the original's logits.")
 
 
 class RecoverParams(Section):
@@ -264,7 +267,10 @@ class RecoverOverrides(Section):
 class MethodParams(Section):
     """A way to choose blocks and to recover."""
 
-    criterion: Criterion = Field(description="How blocks are ranked.")
+    criterion: Criterion = Field(
+        description="How blocks are ranked: random; first_blocks; latency: what saves most; feature_change "
+        "and output_divergence: what changes least without recovery; recoverability: the paper's."
+    )
     loss: Loss = Field(description="What the recovery minimises.")
     preset: Preset = Field(
         description="official: the authors' settings; default: the sections score, select and recover."

@@ -105,7 +105,8 @@ SGD = RecoveryRecipe(
     steps=2000, batch_size=64, lr=0.02, weight_decay=1e-4, dtype="fp32",
     optimizer="sgd", schedule="steps", batch_norm="train",
 )  # fmt: skip
-OFFICIAL = {"mimic": SGD, "cross_entropy": replace(SGD, lr=1e-4)}
+GENTLE_SGD = replace(SGD, lr=1e-4)
+OFFICIAL = {"mimic": SGD, "cross_entropy": GENTLE_SGD, "distil": GENTLE_SGD}
 
 
 @dataclass(frozen=True)

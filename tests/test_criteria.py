@@ -1,10 +1,17 @@
 """The criteria by name: what they look at and how their scores are used."""
 
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
 from test_views import tiny_set
 from tiny import tiny_network
 
-from practise.blocks import find_blocks
+from practise.blocks import drop_blocks_, find_blocks
 from practise.criteria import CRITERIA, Question
+from practise.params import Criterion, names_of
 from practise.recoverability import RidgeRecipe, build_scorer
 
 RECIPE = RidgeRecipe(ridge=0.1, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
@@ -31,3 +38,47 @@ def test_recoverability_is_weighed_against_latency_and_goes_on_from_what_is_done
     assert scores["stages.0.0"] == 5.0
     assert scores["stages.1.1"] == judge.recoverability(["stages.1.1"])
     assert criterion.per_latency
+
+
+def test_every_criterion_that_a_params_file_may_name_is_there():
+    assert list(CRITERIA) == list(names_of(Criterion))
+
+
+@pytest.mark.parametrize("name", CRITERIA)
+def test_a_criterion_scores_every_block_once_in_order_and_alike_each_time(name):
+    first, again = (list(CRITERIA[name].score(question())) for _ in range(2))
+    assert [block for block, _ in first] == question().blocks
+    assert first == again
+
+
+def test_random_scores_are_places_that_the_seed_draws():
+    orders = set()
+    for seed in range(8):
+        asked = question()
+        asked = replace(asked, few=replace(asked.few, seed=seed))
+        scores = dict(CRITERIA["random"].score(asked))
+        assert sorted(scores.values()) == list(range(len(asked.blocks)))
+        orders.add(tuple(scores.values()))
+    assert len(orders) > 4
+    assert not CRITERIA["random"].per_latency
+
+
+def test_latency_alone_costs_the_same_everywhere():
+    assert set(dict(CRITERIA["latency"].score(question())).values()) == {1.0}
+    assert CRITERIA["latency"].per_latency
+
+
+@pytest.mark.parametrize("name", ["feature_change", "output_divergence"])
+def test_what_a_drop_changes_is_numpys_distance(name):
+    asked = question()
+    views = asked.few.centre_views()
+    for block, score in CRITERIA[name].score(asked):
+        without = drop_blocks_(copy.deepcopy(asked.network), [block])
+        with torch.no_grad():
+            if name == "feature_change":
+                ours, theirs = (net.run_stages(net.stem(views)).numpy() for net in (without, asked.network))
+                expected = np.mean((ours - theirs) ** 2)
+            else:
+                ours, theirs = (net(views).double().softmax(1).numpy() for net in (without, asked.network))
+                expected = np.mean(np.sum(theirs * np.log(theirs / ours), axis=1))
+        assert score == pytest.approx(expected, rel=0.02)  # of tiny differences of fp32 numbers

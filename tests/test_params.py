@@ -132,12 +132,13 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         ),
         (
             {"methods.practise.criterion": "recover"},
-            "methods.practise.criterion: unknown criterion 'recover' (known: first_blocks, recoverability). "
-            "Did you mean 'recoverability'?",
+            "methods.practise.criterion: unknown criterion 'recover' (known: random, first_blocks, latency, "
+            "feature_change, output_divergence, recoverability). Did you mean 'recoverability'?",
         ),
         (
             {"methods.practise.loss": "mse"},
-            "methods.practise.loss: unknown loss 'mse' (known: mimic, cross_entropy). Did you mean 'mimic'?",
+            "methods.practise.loss: unknown loss 'mse' (known: mimic, cross_entropy, distil). "
+            "Did you mean 'mimic'?",
         ),
         (
             {"methods.practise.preset": "offical"},
@@ -383,5 +384,5 @@ def test_every_line_of_the_committed_file_says_what_it_is() -> None:
     lines = (ROOT / "params.yaml").read_text().splitlines()
     heading = re.compile(r"\s*[\w-]+:$")  # a section or entry, explained by what is in it
     bare = [line for line in lines if line and "#" not in line and not heading.match(line)]
-    repeated = ("mimic:", "cross_entropy:", "criterion:", "loss:", "preset:")
+    repeated = ("mimic:", "cross_entropy:", "distil:", "criterion:", "loss:", "preset:")
     assert [line for line in bare if not line.lstrip().startswith(repeated)] == []

@@ -3,6 +3,7 @@
 import copy
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from test_views import PREPROCESSING, pictures, tiny_set
@@ -33,7 +34,7 @@ def same(one: nn.Module, other: nn.Module) -> bool:
     return all(torch.equal(a, b) for a, b in pairs)
 
 
-@pytest.mark.parametrize("loss", ["mimic", "cross_entropy"])
+@pytest.mark.parametrize("loss", LOSSES)
 def test_recovery_lowers_its_loss(loss):
     _, history = recover(replace(RECIPE, steps=80, lr=1e-2, views=2), loss)
     assert [row.step for row in history] == list(range(80))
@@ -61,9 +62,25 @@ def test_the_first_loss_is_the_distance_of_the_features(mixing):
     assert history[0].loss == pytest.approx(((ours - theirs) ** 2).mean().item(), rel=1e-4)
 
 
-def test_views_with_labels_are_never_blended():
-    plain, mixed = (recover(replace(RECIPE, mixing=mixing), "cross_entropy") for mixing in (False, True))
+@pytest.mark.parametrize("loss", ["cross_entropy", "distil"])
+def test_views_with_labels_are_never_blended(loss):
+    plain, mixed = (recover(replace(RECIPE, mixing=mixing), loss) for mixing in (False, True))
     assert same(plain[0], mixed[0])
+
+
+def test_distillation_is_a_tenth_of_cross_entropy_and_the_rest_divergence_of_softened_logits():
+    ours, theirs = np.random.default_rng(0).normal(size=(2, 5, 3)) * 4
+    labels = np.array([0, 2, 1, 1, 0])
+
+    def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
+        powers = np.exp(logits / temperature)
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    hard = -np.log(probabilities(ours, 1)[np.arange(5), labels]).mean()
+    soft, wanted = probabilities(ours, 4), probabilities(theirs, 4)
+    kl = (wanted * np.log(wanted / soft)).sum(axis=1).mean()
+    found = LOSSES["distil"].compare(*map(torch.tensor, (ours, theirs, labels)))
+    assert found.item() == pytest.approx(0.1 * hard + 0.9 * 16 * kl)
 
 
 @pytest.mark.parametrize("batch_norm", ["frozen", "adapted"])
