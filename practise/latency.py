@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from practise.contention import OtherWork
 from practise.hardware import device_name, dtype_name, resolve_dtype
 from practise.params import LatencyParams
 from practise.progress import track
@@ -23,6 +24,8 @@ PASSES = 4
 """Timed passes in a turn; the fastest counts."""
 ATTEMPTS = 3
 """How often an unstable measurement is taken at most; the calmest counts."""
+MOST_OTHERS = 0.2
+"""Cores that other processes may keep busy meanwhile; above that a measurement is unstable."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,19 @@ class Latency:
         median_ms: median over the rounds, in milliseconds.
         spread: interquartile range divided by the median.
         reduction: share of the reference's latency that is saved, the median of paired ratios.
-        unstable: whether the spread is above the limit, so that the numbers should not be trusted.
+        others: cores that other processes kept busy meanwhile; 0 on a GPU, which has a clock of its own.
+        unstable: whether spread or others are above their limits, so that the numbers should not be trusted.
     """
 
     median_ms: float
     spread: float
     reduction: float
+    others: float
     unstable: bool
+
+    def disturbance(self, max_spread: float) -> float:
+        """How far spread or others are towards their limits; above 1, the measurement is unstable."""
+        return max(self.spread / max_spread, self.others / MOST_OTHERS)
 
 
 def measure_latency(
@@ -80,21 +89,30 @@ def measure_latency(
             for _ in range(warmup):
                 network(images)
         order = list(ready)
-        for _ in track(range(rounds), description):
-            for name in order:
-                times[name].append(clock(ready[name], images))
-            order.reverse()  # A B C, C B A: a steady drift falls on all alike
-    reference = times[next(iter(times))]
-    return {name: summarise(own, reference, max_spread) for name, own in times.items()}
+        with OtherWork() as other:
+            for _ in track(range(rounds), description):
+                for name in order:
+                    times[name].append(clock(ready[name], images))
+                order.reverse()  # A B C, C B A: a steady drift falls on all alike
+    reference, others = times[next(iter(times))], 0.0 if device.type == "cuda" else other.cores
+    return {name: summarise(own, reference, others, max_spread) for name, own in times.items()}
 
 
-def summarise(times: list[float], reference: list[float], max_spread: float) -> Latency:
-    """Median, spread and reduction of a network's times against the reference's of the same rounds (ms)."""
+def summarise(times: list[float], reference: list[float], others: float, max_spread: float) -> Latency:
+    """What a network's times and the reference's of the same rounds (ms) say.
+
+    Args:
+        times: the network's.
+        reference: what reductions are against.
+        others: cores that other processes kept busy.
+        max_spread: spread above which they are unstable.
+    """
     median = statistics.median(times)
     quarters = statistics.quantiles(times, n=4) if len(times) > 1 else [median] * 3
     spread = (quarters[2] - quarters[0]) / median
     ratio = statistics.median(own / theirs for own, theirs in zip(times, reference, strict=True))
-    return Latency(median, spread, 1 - ratio, spread > max_spread)
+    found = Latency(median, spread, 1 - ratio, others, unstable=False)
+    return replace(found, unstable=found.disturbance(max_spread) > 1)
 
 
 def part_of(without_all: Latency, whole: Latency, count: int) -> Latency:
@@ -135,6 +153,10 @@ def measure_with(
     """`measure_latency` with the section `latency` of the params, again where something disturbed it."""
     attempts: list[dict[str, Latency]] = []
     description = "measure latency"
+
+    def disturbance(measured: dict[str, Latency]) -> float:
+        return max(latency.disturbance(settings.max_spread) for latency in measured.values())
+
     while len(attempts) < ATTEMPTS:
         measured = measure_latency(
             networks,
@@ -148,15 +170,17 @@ def measure_with(
             description=description,
         )
         attempts.append(measured)
-        if not any(latency.unstable for latency in measured.values()):
+        if disturbance(measured) <= 1:
             break
-        description = f"measure latency again, as times spread by {widest(measured):.0%}"
-    return min(attempts, key=widest)
+        description = f"measure latency again ({describe_disturbance(measured)})"
+    return min(attempts, key=disturbance)
 
 
-def widest(measured: Mapping[str, Latency]) -> float:
-    """The largest spread among networks that were measured side by side."""
-    return max(latency.spread for latency in measured.values())
+def describe_disturbance(measured: Mapping[str, Latency]) -> str:
+    """What kept a measurement from being stable, in words."""
+    spread = max(latency.spread for latency in measured.values())
+    others = max(latency.others for latency in measured.values())
+    return f"times spread by {spread:.0%}, other processes kept {others:.1f} cores busy"
 
 
 def measure_also(

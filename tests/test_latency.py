@@ -1,5 +1,8 @@
 """Latency: the arithmetic on known times, and the measurement on work of known size."""
 
+import subprocess
+import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from torch import nn
 
 from practise import hardware, latency
 from practise.cifar import CifarResNet
+from practise.contention import OtherWork
 from practise.files import read_result, write_result
 from practise.latency import Latency, measure_latency, part_of, summarise
 from practise.networks import Preprocessing, Teacher, save_teacher
@@ -19,22 +23,49 @@ from practise.stages import latency as stage
 
 def test_a_reduction_is_the_median_of_paired_ratios():
     reference = [10.0, 20.0, 40.0]  # the machine slows down; the ratio stays
-    found = summarise([9.0, 18.0, 36.0], reference, 2.0)
+    found = summarise([9.0, 18.0, 36.0], reference, 0.0, 2.0)
     assert found.reduction == pytest.approx(0.1)
     assert found.median_ms == 18.0
 
 
 def test_spread_is_the_interquartile_range_over_the_median():
-    found = summarise([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], [1.0] * 7, 0.1)
+    found = summarise([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], [1.0] * 7, 0.0, 0.1)
     assert found.spread == pytest.approx((6 - 2) / 4)
     assert found.unstable
-    assert not summarise([3.0, 3.0, 3.0], [3.0] * 3, 0.1).unstable
+    assert not summarise([3.0, 3.0, 3.0], [3.0] * 3, 0.0, 0.1).unstable
+
+
+def test_times_taken_beside_other_work_are_unstable_however_even():
+    assert summarise([3.0, 3.0], [3.0, 3.0], 0.5, 0.1).unstable
+    assert not summarise([3.0, 3.0], [3.0, 3.0], 0.1, 0.1).unstable
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_other_processes_that_compute_are_noticed(busy: bool) -> None:
+    work = "while True: pass" if busy else "import time; time.sleep(60)"
+    other = subprocess.Popen([sys.executable, "-c", work])
+    try:
+        time.sleep(0.3)
+        with OtherWork() as watched:
+            spin(1.0)
+    finally:
+        other.kill()
+    assert (watched.cores > 0.3) or not busy
+
+
+def spin(seconds: float) -> None:
+    """Compute for some time in this process, which is not other work."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
 
 
 def test_one_of_several_blocks_that_take_the_same_time_gets_its_part_of_what_all_save():
-    whole, without_three = Latency(20.0, 0.02, 0.0, False), Latency(14.0, 0.05, 0.3, True)
-    assert part_of(without_three, whole, 3) == Latency(pytest.approx(18.0), 0.05, pytest.approx(0.1), True)
-    assert part_of(without_three, whole, 1) == Latency(pytest.approx(14.0), 0.05, 0.3, True)
+    whole, without_three = Latency(20.0, 0.02, 0.0, 0.0, False), Latency(14.0, 0.05, 0.3, 0.1, True)
+    assert part_of(without_three, whole, 3) == Latency(
+        pytest.approx(18.0), 0.05, pytest.approx(0.1), 0.1, True
+    )
+    assert part_of(without_three, whole, 1) == Latency(pytest.approx(14.0), 0.05, 0.3, 0.1, True)
 
 
 @pytest.mark.parametrize(
@@ -49,8 +80,8 @@ def test_an_unstable_measurement_is_taken_again_and_the_calmest_counts(
     def measure(networks: object, *, max_spread: float, **others: object) -> dict[str, Latency]:
         spread = next(left)
         return {
-            "calm": Latency(10.0, 0.01, 0.0, False),
-            "disturbed": Latency(9.0, spread, 0.1, spread > max_spread),
+            "calm": Latency(10.0, 0.01, 0.0, 0.0, False),
+            "disturbed": Latency(9.0, spread, 0.1, 0.0, spread > max_spread),
         }
 
     monkeypatch.setattr(latency, "measure_latency", measure)
@@ -65,7 +96,7 @@ BLOCKS = ["layer1.0", "layer1.1", "layer1.2", "layer2.1", "layer2.2", "layer3.1"
 def count_weights(settings: object, networks: Mapping[str, nn.Module], *others: object) -> dict[str, Latency]:
     """What each network would take if every weight took a nanosecond."""
     times = {name: sum(w.numel() for w in net.parameters()) / 1e6 for name, net in networks.items()}
-    return {name: Latency(ms, 0.0, 1 - ms / times["original"], False) for name, ms in times.items()}
+    return {name: Latency(ms, 0.0, 1 - ms / times["original"], 0.0, False) for name, ms in times.items()}
 
 
 def test_a_block_measured_with_its_like_saves_what_it_saves_alone(tmp_path: Path, monkeypatch: Any) -> None:
