@@ -61,7 +61,7 @@ def variants(search: str, default: "RecoveryRecipe", official: "RecoveryRecipe")
     return [
         changed("default: everything"),
         *(Variant(title, way, default) for way, title in SEARCHES.items() if way != search),
-        changed("from the original's weights", adaptors=False),
+        changed("from the original's weights", start="weights"),
         changed(f"batch norm {other}", batch_norm=other),
         changed("batch norm in training mode", batch_norm="train"),
         changed(f"{'without' if default.mixing else 'with'} mixing", mixing=not default.mixing),
@@ -69,7 +69,7 @@ def variants(search: str, default: "RecoveryRecipe", official: "RecoveryRecipe")
         changed("SGD, the authors' rate", optimizer="sgd", schedule="steps", lr=0.02, weight_decay=1e-4),
         changed("a third of the steps", steps=max(1, default.steps // 3)),
         changed("no step", steps=0),
-        changed("no step, no adaptors", steps=0, adaptors=False),
+        changed("no step, no adaptors", steps=0, start="weights"),
         Variant(authors, search, official),
     ]
 

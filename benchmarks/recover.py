@@ -35,7 +35,7 @@ def run() -> None:
     official = authors if asked.full else replace(authors, steps=QUICK_STEPS)
     default = recovery_recipe(case.params, "practise")
     recipes = {
-        "no recovery": replace(default, steps=0, adaptors=False, batch_norm="frozen"),
+        "no recovery": replace(default, steps=0, start="weights", batch_norm="frozen"),
         "default": default,
         "official": official,
     }

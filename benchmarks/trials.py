@@ -10,6 +10,7 @@ from benchmarks.case import Case
 from practise.accuracy import evaluate_accuracy
 from practise.images.loading import stream_evaluation
 from practise.images.tiny import load_tiny_set
+from practise.pruning import Pruning
 from practise.recoverability import ClosedForm, RidgeRecipe, SgdRecipe, Trained, build_scorer
 from practise.recovery import LOSSES, RecoveryRecipe, recover_
 from practise.selection import Goal, select_knapsack, select_lowest, select_progressively, set_goal
@@ -63,9 +64,8 @@ class Trials:
         """The recovered network, and the seconds that it took."""
         few = self.few(seed)
         start = time.perf_counter()
-        student, teacher = start_recovery(self.network, dropped, few, recipe, self.ridge)
-        if recipe.steps:
-            recover_(student, teacher, few, LOSSES["mimic"], recipe)
+        student, teacher = start_recovery(self.network, Pruning(dropped), few, recipe, self.ridge)
+        recover_(student, teacher, few, LOSSES["mimic"], recipe)
         return student, time.perf_counter() - start
 
     def top1(self, network: nn.Module) -> float:

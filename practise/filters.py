@@ -8,13 +8,16 @@ torch-pruning (Fang et al. 2023) finds out. Nothing that is summed into a residu
 import math
 import os
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
-import torch_pruning
 from torch import Tensor, nn
 
 from practise.blocks import find_blocks, probe_images, watch_calls
 from practise.errors import NetworkError
+
+if TYPE_CHECKING:  # imported when filters are pruned
+    from torch_pruning import DependencyGraph, Group
 
 ROUND_TO = 8
 """Channel counts are multiples of this, as vector units like them; of less in layers that are thin anyway."""
@@ -45,14 +48,13 @@ def find_inner_convolutions(network: nn.Module, image_size: int) -> list[str]:
 
     convolutions = {name: module for name, module in network.named_modules() if isinstance(module, nn.Conv2d)}
     watch_calls(network, convolutions.values(), note_single_pixel, image_size)
-    graph = trace(network, image_size)
+    couplings = Couplings(network, image_size)
     names = {module: name for name, module in network.named_modules()}
     found = []
     for name, module in convolutions.items():
         if module.groups > 1 or module in single_pixel:
             continue
-        group = graph.get_pruning_group(module, torch_pruning.prune_conv_out_channels, [0])
-        shrinking = [item.dep.target.module for item in group if item.dep.target.module in names]
+        shrinking = [layer for layer in couplings.layers(module) if layer in names]
         around = module_around([names[layer] for layer in shrinking])
         inside = around not in ("", name) and not any(block.startswith(f"{around}.") for block in blocks)
         if inside and not any(is_grouped(layer) for layer in shrinking):
@@ -71,17 +73,13 @@ def find_readers(network: nn.Module, convolutions: Sequence[str], image_size: in
     Returns:
         Names of readers, in network order, each with that of the convolution that it reads.
     """
-    graph = trace(network, image_size)
+    couplings = Couplings(network, image_size)
     names = {module: name for name, module in network.named_modules()}
-    read = {}
-    for name in convolutions:
-        group = graph.get_pruning_group(
-            network.get_submodule(name), torch_pruning.prune_conv_out_channels, [0]
-        )
-        for item in group:
-            layer = item.dep.target.module
-            if isinstance(layer, nn.Conv2d) and item.dep.handler == torch_pruning.prune_conv_in_channels:
-                read[names[layer]] = name
+    read = {
+        names[reader]: name
+        for name in convolutions
+        for reader in couplings.readers(network.get_submodule(name))
+    }
     return {name: read[name] for name in names.values() if name in read}
 
 
@@ -142,25 +140,50 @@ def keep_filters_(network: nn.Module, kept: Mapping[str, Sequence[int]], image_s
     Raises:
         NetworkError: the network has no convolution of that name, or not those filters.
     """
-    graph = trace(network, image_size)
+    couplings = Couplings(network, image_size)
     for name, filters in kept.items():
         module = dict(network.named_modules()).get(name)
         if not isinstance(module, nn.Conv2d) or not filters or max(filters) >= module.out_channels:
             raise NetworkError(f"the network has no convolution '{name}' with the filters that are to stay")
         gone = sorted(set(range(module.out_channels)) - set(filters))
         if gone:
-            graph.get_pruning_group(module, torch_pruning.prune_conv_out_channels, gone).prune()
+            couplings.without(module, gone).prune()
     return network
 
 
-def trace(network: nn.Module, image_size: int) -> torch_pruning.DependencyGraph:
-    """Which layers shrink along with which; the network's weights must want gradients for that."""
-    wanted = {weight: weight.requires_grad for weight in network.parameters()}
-    network.requires_grad_(True)
-    try:
-        with torch.enable_grad():
-            probe = probe_images(network, image_size)
-            return torch_pruning.DependencyGraph().build_dependency(network.eval(), probe, verbose=False)
-    finally:
-        for weight, flag in wanted.items():
-            weight.requires_grad = flag
+class Couplings:
+    """Which layers of a network shrink along with which, as torch-pruning finds by tracing gradients.
+
+    Args:
+        network: any network; its weights keep their wish for gradients.
+        image_size: side of the square images in pixels.
+    """
+
+    def __init__(self, network: nn.Module, image_size: int) -> None:
+        import torch_pruning
+
+        self.library = torch_pruning
+        wanted = {weight: weight.requires_grad for weight in network.parameters()}
+        network.requires_grad_(True)
+        try:
+            with torch.enable_grad():
+                probe = probe_images(network, image_size)
+                self.graph: DependencyGraph = torch_pruning.DependencyGraph()
+                self.graph.build_dependency(network.eval(), probe, verbose=False)
+        finally:
+            for weight, flag in wanted.items():
+                weight.requires_grad = flag
+
+    def without(self, convolution: nn.Module, filters: Sequence[int]) -> "Group":
+        """All that shrinks with the removal of some filters; `prune` on it removes them."""
+        return self.graph.get_pruning_group(convolution, self.library.prune_conv_out_channels, list(filters))
+
+    def layers(self, convolution: nn.Module) -> list[nn.Module]:
+        """The layers that shrink along with a convolution's filters, itself among them."""
+        return [item.dep.target.module for item in self.without(convolution, [0])]
+
+    def readers(self, convolution: nn.Module) -> list[nn.Conv2d]:
+        """The convolutions over all channels among these that have it as their input."""
+        group, narrower = self.without(convolution, [0]), self.library.prune_conv_in_channels
+        layers = [item.dep.target.module for item in group if item.dep.handler == narrower]
+        return [layer for layer in layers if isinstance(layer, nn.Conv2d)]

@@ -21,6 +21,7 @@ Criterion = Literal[
     "random", "first_blocks", "latency", "feature_change", "output_divergence", "recoverability"
 ]
 Search = Literal["lowest", "knapsack", "progressive"]
+Start = Literal["weights", "adaptors", "fskd", "cd", "cd_adam"]
 Loss = Literal["mimic", "cross_entropy", "distil"]
 BatchNorm = Literal["frozen", "adapted", "train"]
 Preset = Literal["official", "default"]
@@ -32,6 +33,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
 """A name that becomes part of paths and flags. No dots: DVC reads `networks.a.b` as a key inside a key."""
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
+Steps = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0)]
 
 
@@ -198,7 +200,7 @@ class LearningRates(Section):
 class RecoverParams(Section):
     """The default preset of the recovery."""
 
-    steps: Count = Field(description="Optimisation steps.")
+    steps: Steps = Field(description="Optimisation steps; 0 leaves the network at its start.")
     batch_size: Count = Field(description="Views in a step.")
     views: Count | None = Field(
         description="Random views of each image, drawn once and used again; null draws afresh at every step."
@@ -210,7 +212,11 @@ class RecoverParams(Section):
         description="frozen: the original's statistics; adapted: moved towards those of the images, for "
         "images unlike those of its training; train: each batch's."
     )
-    adaptors: bool = Field(description="Start with closed-form adaptors absorbed, fitted as in score.")
+    start: Start = Field(
+        description="weights: the original's; adaptors: closed-form ones around dropped blocks, fitted as "
+        "in score and absorbed; for filters fskd: layers corrected by least squares, or cd: layers refitted "
+        "by cross distillation, exactly or (cd_adam) by Adam."
+    )
     mixing: bool = Field(description="mimic: blend every view with another by a random share.")
     dtype: Dtype = Field(description="Number format; auto: bf16 where the device computes in it, else fp32.")
 
@@ -250,7 +256,7 @@ class SelectOverrides(Section):
 class RecoverOverrides(Section):
     """Settings of recovery that a method replaces in its preset."""
 
-    steps: Count | None = Field(None, description="Optimisation steps.")
+    steps: Steps | None = Field(None, description="As in recover.")
     batch_size: Count | None = Field(None, description="Views in a step.")
     views: Count | None = Field(None, description="Random views of each image, drawn once.")
     smallest_crop: Share | None = Field(None, description="As in recover.")
@@ -260,7 +266,7 @@ class RecoverOverrides(Section):
     optimizer: Literal["adamw", "sgd"] | None = Field(None, description="The optimizer.")
     schedule: Literal["one_cycle", "steps"] | None = Field(None, description="The learning rate's schedule.")
     batch_norm: BatchNorm | None = Field(None, description="As in recover.")
-    adaptors: bool | None = Field(None, description="As in recover.")
+    start: Start | None = Field(None, description="As in recover.")
     mixing: bool | None = Field(None, description="As in recover.")
 
 

@@ -72,7 +72,7 @@ class RecoveryRecipe:
     """How a recovery trains.
 
     Attributes:
-        steps: optimisation steps.
+        steps: optimisation steps; 0 leaves it at the start.
         batch_size: views in a step.
         lr: peak learning rate.
         optimizer: `adamw` or `sgd` (momentum 0.9).
@@ -81,7 +81,7 @@ class RecoveryRecipe:
         batch_norm: `frozen` keeps the original's statistics; `adapted` first moves them, in both networks,
             towards those of the few images; `train` takes each batch's and averages them, as in training.
         mixing: blend every view with another by a random share, where no label is read.
-        adaptors: start with closed-form adaptors absorbed; else from the original's weights.
+        start: what comes before the first step, a name in `start.STARTS`.
         views: random views of each image that are drawn once and used again; None draws afresh at every step.
         smallest_crop: share of an image that the smallest random crop covers.
         dtype: number format of the passes; weights and their updates are in fp32.
@@ -95,7 +95,7 @@ class RecoveryRecipe:
     optimizer: str = "adamw"
     schedule: str = "one_cycle"
     batch_norm: str = "frozen"
-    adaptors: bool = False
+    start: str = "weights"
     mixing: bool = False
     views: int | None = None
     smallest_crop: float = 0.08
@@ -143,6 +143,8 @@ def recover_(
     Raises:
         RecoveryError: the loss became infinite or not a number.
     """
+    if not recipe.steps:
+        return []
     device = next(student.parameters()).device
     student.requires_grad_(True).train(recipe.batch_norm == "train")
     optimizer, schedule = build_optimizer(student, recipe)

@@ -1,45 +1,99 @@
 """Where a recovery starts: the pruned network before its first step, and the network that it is to mimic.
 
 The authors start from the original's weights and throw the adaptors that scored the blocks away. Absorbed
-into the convolutions that read the stream, closed-form adaptors cost a second and spare dozens of steps
-(`adaptors`). And where the few images look unlike those of the network's training, both networks first take
-over their batch norm statistics (`batch_norm: adapted`).
+into the convolutions that read the stream, closed-form adaptors cost a second and spare dozens of steps.
+Rivals that work layer by layer are starts too; some need no step after it. And where the few images look
+unlike those of the network's training, both networks first take over their batch norm statistics
+(`batch_norm: adapted`). A new start is one function, in a file of its own if it is long, and one line in
+`STARTS`.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from torch import nn
 
 from practise.batch_norm import adapt_batch_norm_
-from practise.blocks import drop_blocks_
+from practise.errors import RecoveryError
+from practise.filters import find_readers
+from practise.pruning import Pruning
 from practise.recoverability import ClosedForm, RidgeRecipe
 from practise.recovery import RecoveryRecipe
+from practise.rivals.cd import OFFICIAL, CrossDistillation, refit_layers
+from practise.rivals.fskd import correct_layers_
 from practise.tiny_set import TinySet
+
+Start = Callable[[nn.Module, Pruning, TinySet, RidgeRecipe], nn.Module]
+"""From the original, what is pruned, the images and how adaptors are fitted to the pruned network."""
 
 
 def start_recovery(
-    network: nn.Module,
-    dropped: Sequence[str],
-    few: TinySet,
-    recipe: RecoveryRecipe,
-    ridge: RidgeRecipe,
+    network: nn.Module, pruning: Pruning, few: TinySet, recipe: RecoveryRecipe, ridge: RidgeRecipe
 ) -> tuple[nn.Module, nn.Module]:
     """The pruned network, ready to be trained, and its teacher.
 
     Args:
         network: the original on its device, in evaluation mode; it is not changed.
-        dropped: names of the blocks to drop, in network order.
-        few: the images; their seed decides which pixels adaptors are fitted on.
-        recipe: how the recovery trains; `batch_norm` and `adaptors` are heeded here.
+        pruning: what goes.
+        few: the images; their seed decides which pixels layers are fitted on.
+        recipe: how the recovery trains; `batch_norm` and `start` are heeded here.
         ridge: how adaptors are fitted.
+
+    Raises:
+        RecoveryError: the start is not one for what is pruned.
     """
     teacher = network
     if recipe.batch_norm == "adapted":
         views = few.centre_views().to(next(network.parameters()).device)
         teacher = adapt_batch_norm_(copy.deepcopy(network), views, recipe.batch_size)
-    if recipe.adaptors:
-        once = replace(ridge, memory_mb=0)  # one pass: nothing to keep for others
-        return ClosedForm(teacher, dropped, few, once).absorb(dropped), teacher
-    return drop_blocks_(copy.deepcopy(teacher), dropped), teacher
+    return STARTS[recipe.start](teacher, pruning, few, ridge), teacher
+
+
+def from_weights(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> nn.Module:
+    """What pruning has left of the original's weights: the authors' start."""
+    return pruning.apply_(copy.deepcopy(teacher), few.preprocessing.image_size)
+
+
+def from_adaptors(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> nn.Module:
+    """Closed-form adaptors around the dropped blocks, absorbed."""
+    if pruning.kept_filters:
+        raise RecoveryError(
+            "adaptors make up for dropped blocks, not for filters; choose another recover.start"
+        )
+    once = replace(ridge, memory_mb=0)  # one pass: nothing to keep for others
+    dropped = pruning.dropped_blocks
+    return ClosedForm(teacher, dropped, few, once).absorb(dropped)
+
+
+def from_fskd(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> nn.Module:
+    """Every layer that pruning has changed, corrected by least squares."""
+    student = from_weights(teacher, pruning, few, ridge)
+    return correct_layers_(student, teacher, pruning.kept_filters, few)
+
+
+def from_cd(
+    teacher: nn.Module,
+    pruning: Pruning,
+    few: TinySet,
+    ridge: RidgeRecipe,
+    recipe: CrossDistillation = CrossDistillation(),  # noqa: B008 - frozen
+) -> nn.Module:
+    """Every layer behind thinned ones, refitted by cross distillation."""
+    if pruning.dropped_blocks:
+        raise RecoveryError(
+            "cross distillation makes up for filters, not for blocks; choose another recover.start"
+        )
+    kept = dict(pruning.kept_filters)
+    readers = find_readers(teacher, list(kept), few.preprocessing.image_size)
+    return refit_layers(teacher, kept, readers, few, recipe)
+
+
+STARTS: dict[str, Start] = {
+    "weights": from_weights,
+    "adaptors": from_adaptors,
+    "fskd": from_fskd,
+    "cd": from_cd,
+    "cd_adam": partial(from_cd, recipe=OFFICIAL),
+}

@@ -1,18 +1,18 @@
-"""A pruned network on disk: the original's card, the dropped blocks, and weights as safetensors."""
+"""A pruned network on disk: a card that says what was pruned, and weights as safetensors."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from practise.blocks import drop_blocks_
 from practise.checkpoints import load_state_, read_state, write_state
 from practise.errors import CheckpointError
 from practise.files import read_result, sha256, write_result
 from practise.networks import Teacher
+from practise.pruning import Pruning
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Student:
     card: dict[str, Any]
 
 
-def prune(teacher: Teacher, dropped_blocks: Sequence[str]) -> nn.Module:
-    """A copy of the original without the named blocks."""
-    return drop_blocks_(copy.deepcopy(teacher.network), dropped_blocks)
+def prune(teacher: Teacher, pruning: Pruning) -> nn.Module:
+    """A pruned copy of the original."""
+    return pruning.apply_(copy.deepcopy(teacher.network), teacher.preprocessing.image_size)
 
 
 def save_student(
@@ -40,7 +40,7 @@ def save_student(
 
     Args:
         network: the pruned network.
-        described: the card; it must name `dropped_blocks`.
+        described: the card; it must say what was pruned, as `Pruning.describe` does.
         weights: where the weights go, safetensors.
         card: where the card goes; it holds the hash of the weights.
         circumstances: what the network was made with.
@@ -59,8 +59,6 @@ def load_student(teacher: Teacher, weights: Path, card: Path) -> Student:
     described = read_result(card, "student")
     if not weights.is_file() or sha256(weights) != described["weights_sha256"]:
         raise CheckpointError(f"'{weights}' is not the file that {card} describes; make both again")
-    network = prune(teacher, described["dropped_blocks"])
-    load_state_(
-        network, read_state(weights), f"'{weights}'", f"{described['network']} without its dropped blocks"
-    )
+    network = prune(teacher, Pruning.of(described))
+    load_state_(network, read_state(weights), f"'{weights}'", f"{described['network']}, pruned")
     return Student(network.eval(), described)

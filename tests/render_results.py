@@ -12,6 +12,7 @@ import yaml
 from practise.files import write_csv, write_result
 from practise.grid import Cell, Paths, cells
 from practise.params import Params, parse_params
+from practise.pruning import Pruning
 
 BLOCKS = ["blocks.1.1", "blocks.2.1", "blocks.3.1", "blocks.3.2", "blocks.4.1", "blocks.4.10"]
 DEVICE = {
@@ -114,7 +115,7 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
             },
             {},
         )
-        chosen = {"method": cell.method, "target_reduction": cell.target, "dropped_blocks": dropped}
+        chosen = {"method": cell.method, "target_reduction": cell.target, **Pruning(dropped).describe()}
         write_result(paths.select(cell), "select", chosen, {})
         accuracy = {"top1": top1, "top5": None, "num_images": evaluated, "gmacs": 0.1, "params": 3_100_000}
         write_result(paths.accuracy(cell), "accuracy", accuracy, {})
@@ -128,7 +129,7 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
         write_result(paths.student_latency(cell), "latency", header | times, {})
         card = {
             "network": cell.network,
-            "dropped_blocks": dropped,
+            **Pruning(dropped).describe(),
             "loss": method.loss,
             "preset": method.preset,
         }

@@ -42,7 +42,7 @@ def test_the_quick_form_has_one_setting_and_all_seeds(project: Path, preset: str
 
 @pytest.mark.parametrize("batch_norm", ["frozen", "adapted"])
 def test_each_variant_differs_from_the_default_in_one_thing(batch_norm: str) -> None:
-    default = RecoveryRecipe(30, 8, 1e-3, 0.01, "fp32", batch_norm=batch_norm, adaptors=True, views=4)
+    default = RecoveryRecipe(30, 8, 1e-3, 0.01, "fp32", batch_norm=batch_norm, start="adaptors", views=4)
     tried = ablation.variants("lowest", default, OFFICIAL["mimic"])
     assert (tried[0].search, tried[0].recipe) == ("lowest", default)
     assert len({variant.title for variant in tried}) == len(tried)

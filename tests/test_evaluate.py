@@ -13,6 +13,7 @@ from practise.images import open_source
 from practise.images.manifest import Listing, write_listing
 from practise.images.reading import hash_images
 from practise.networks import Preprocessing, Teacher, save_teacher
+from practise.pruning import Pruning
 from practise.stages import evaluate
 from practise.students import prune, save_student
 
@@ -39,9 +40,13 @@ def write_inputs(folder: Path, also: list[int] | None) -> dict[str, Any]:
     teacher = Teacher(CifarResNet(20).eval(), preprocessing, classes, {**SMALL, "blocks": ["layer1.1"]})
     weights = folder / "teacher.safetensors"
     save_teacher(teacher, weights, weights.with_suffix(".json"), {})
-    described = {"network": "small", "dropped_blocks": ["layer1.1"]}
+    described = {"network": "small", **Pruning(["layer1.1"]).describe()}
     save_student(
-        prune(teacher, ["layer1.1"]), described, folder / "student.safetensors", folder / "student.json", {}
+        prune(teacher, Pruning(["layer1.1"])),
+        described,
+        folder / "student.safetensors",
+        folder / "student.json",
+        {},
     )
     return {
         "params": params,

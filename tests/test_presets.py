@@ -24,7 +24,7 @@ def test_official_is_the_authors_recipe_whatever_the_file_says():
     assert score_recipe(params, "mine") == SgdRecipe(2000, 0.02, 0.9, 1e-4, 64, "fp32")
     recipe = recovery_recipe(params, "mine")
     assert (recipe.steps, recipe.lr, recipe.optimizer, recipe.batch_size) == (2000, 0.02, "sgd", 64)
-    assert (recipe.batch_norm, recipe.adaptors, recipe.views) == ("train", False, None)
+    assert (recipe.batch_norm, recipe.start, recipe.views) == ("train", "weights", None)
     assert (recipe.mixing, recipe.dtype) == (False, "fp32")
     assert recovery_recipe(with_method(loss="cross_entropy"), "mine").lr == 1e-4
 
@@ -35,15 +35,17 @@ def test_default_is_the_files_recipe():
     recipe = recovery_recipe(params, "mine")
     assert (recipe.steps, recipe.lr) == (VALUES["recover"]["steps"], VALUES["recover"]["lr"]["mimic"])
     assert (recipe.optimizer, recipe.schedule) == ("adamw", "one_cycle")
-    for setting in ("batch_norm", "adaptors", "mixing", "views", "smallest_crop", "weight_decay", "dtype"):
+    for setting in ("batch_norm", "start", "mixing", "views", "smallest_crop", "weight_decay", "dtype"):
         assert getattr(recipe, setting) == VALUES["recover"][setting]
 
 
 def test_a_method_replaces_single_settings():
-    params = with_method(score={"steps": 10}, recover={"steps": 5, "batch_norm": "adapted", "adaptors": True})
+    params = with_method(
+        score={"steps": 10}, recover={"steps": 5, "batch_norm": "adapted", "start": "adaptors"}
+    )
     assert score_recipe(params, "mine") == SgdRecipe(steps=10)
     recipe = recovery_recipe(params, "mine")
-    assert (recipe.steps, recipe.lr, recipe.batch_norm, recipe.adaptors) == (5, 0.02, "adapted", True)
+    assert (recipe.steps, recipe.lr, recipe.batch_norm, recipe.start) == (5, 0.02, "adapted", "adaptors")
 
 
 def test_a_setting_that_the_preset_does_not_have_is_refused():

@@ -9,6 +9,7 @@ from tiny import TinyNet, linear_block_network, tiny_network
 from torch import nn
 
 from practise.blocks import drop_blocks_
+from practise.pruning import Pruning
 from practise.recoverability import RidgeRecipe
 from practise.recovery import RecoveryRecipe
 from practise.start import start_recovery
@@ -20,7 +21,7 @@ LAST_OF_ITS_STAGE = ["stages.0.2"]
 
 def start(network: nn.Module, **settings: object) -> tuple[nn.Module, nn.Module]:
     recipe = RecoveryRecipe(steps=1, batch_size=4, lr=1e-3, weight_decay=0.0, dtype="fp32", **settings)
-    return start_recovery(network, LAST_OF_ITS_STAGE, tiny_set(8), recipe, RIDGE)
+    return start_recovery(network, Pruning(LAST_OF_ITS_STAGE), tiny_set(8), recipe, RIDGE)
 
 
 def same(one: nn.Module, other: nn.Module) -> bool:
@@ -54,15 +55,17 @@ def test_adapted_statistics_are_those_of_both_networks_and_nothing_else_is_chang
 @pytest.mark.parametrize("batch_norm", ["frozen", "adapted"])
 def test_adaptors_make_up_for_a_linear_block_before_the_first_step(batch_norm):
     network = linear_block_network()
-    plain, adapted = (distance(*start(network, batch_norm=batch_norm, adaptors=on)) for on in (False, True))
+    plain, adapted = (
+        distance(*start(network, batch_norm=batch_norm, start=way)) for way in ("weights", "adaptors")
+    )
     assert adapted < 1e-8 * plain
 
 
-@pytest.mark.parametrize("adaptors", [False, True])
+@pytest.mark.parametrize("way", ["weights", "adaptors"])
 @pytest.mark.parametrize("batch_norm", ["frozen", "adapted", "train"])
-def test_the_original_is_left_as_it_was(batch_norm, adaptors):
+def test_the_original_is_left_as_it_was(batch_norm, way):
     network = tiny_network()
-    student, _ = start(network, batch_norm=batch_norm, adaptors=adaptors)
+    student, _ = start(network, batch_norm=batch_norm, start=way)
     assert same(network, tiny_network())
     nn.init.zeros_(student.stem[0].weight)  # training the student trains no weight of the original
     assert same(network, tiny_network())

@@ -9,14 +9,19 @@ from tiny import noise, tiny_network
 
 from practise.errors import CheckpointError
 from practise.networks import Teacher
+from practise.pruning import Pruning
 from practise.students import load_student, prune, save_student
 
 
 def saved(folder: Path, dropped: list[str]) -> Teacher:
     teacher = Teacher(tiny_network(), PREPROCESSING, ("a", "b", "c", "d"), {"network": "tiny"})
-    described = {"network": "tiny", "dropped_blocks": dropped}
+    described = {"network": "tiny", **Pruning(dropped).describe()}
     save_student(
-        prune(teacher, dropped), described, folder / "student.safetensors", folder / "student.json", {}
+        prune(teacher, Pruning(dropped)),
+        described,
+        folder / "student.safetensors",
+        folder / "student.json",
+        {},
     )
     return teacher
 
@@ -25,7 +30,7 @@ def test_a_student_computes_the_same_after_it_was_written_and_read(tmp_path):
     teacher = saved(tmp_path, ["stages.0.1"])
     student = load_student(teacher, tmp_path / "student.safetensors", tmp_path / "student.json")
     images = noise(2)
-    assert torch.equal(student.network(images), prune(teacher, ["stages.0.1"])(images))
+    assert torch.equal(student.network(images), prune(teacher, Pruning(["stages.0.1"]))(images))
     assert student.card["dropped_blocks"] == ["stages.0.1"]
 
 

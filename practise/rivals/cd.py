@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from practise.filters import Kept, keep_filters_
+from practise.filters import keep_filters_
 from practise.pixels import draw_pixels
 from practise.progress import track
 from practise.tiny_set import TinySet
@@ -45,9 +45,12 @@ class CrossDistillation:
     batch_size: int = 64
 
 
+OFFICIAL = CrossDistillation(steps=2000)
+
+
 def refit_layers(
     teacher: nn.Module,
-    kept: Kept,
+    kept: Mapping[str, Sequence[int]],
     readers: Mapping[str, str],
     few: TinySet,
     recipe: CrossDistillation,

@@ -9,6 +9,7 @@ from practise.images.tiny import load_tiny_set
 from practise.networks import load_teacher
 from practise.params import Params
 from practise.presets import recovery_recipe
+from practise.pruning import Pruning
 from practise.recoverability import RidgeRecipe
 from practise.recovery import LOSSES, recover_
 from practise.resume import Resume
@@ -50,17 +51,18 @@ def run(
     chosen = params.methods[method]
     original = load_teacher(teacher)
     few = load_tiny_set(params, sample, original.preprocessing, seed)
-    dropped = read_result(select, "select")["dropped_blocks"]
+    pruning = Pruning.of(read_result(select, "select"))
     recipe = recovery_recipe(params, method)
     ridge = RidgeRecipe(**params.score.model_dump())
-    pruned, mimicked = start_recovery(original.network.to(device), dropped, few, recipe, ridge)
+    pruned, mimicked = start_recovery(original.network.to(device), pruning, few, recipe, ridge)
     resume = Resume(
-        student, [method, seed, asdict(recipe), asdict(ridge), dropped, sha256(teacher), sha256(sample)]
+        student,
+        [method, seed, asdict(recipe), asdict(ridge), pruning.describe(), sha256(teacher), sha256(sample)],
     )
     steps = recover_(pruned, mimicked, few, LOSSES[chosen.loss], recipe, resume)
     described = {
         "network": network,
-        "dropped_blocks": dropped,
+        **pruning.describe(),
         "loss": chosen.loss,
         "preset": chosen.preset,
         "recipe": asdict(recipe),

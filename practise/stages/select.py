@@ -8,6 +8,7 @@ from practise.errors import SelectionError
 from practise.files import read_result, write_result
 from practise.hardware import circumstances
 from practise.params import Params
+from practise.pruning import Pruning
 from practise.selection import (
     select_knapsack,
     select_lowest,
@@ -65,7 +66,7 @@ def run(
         "method": method,
         "target_reduction": target_reduction,
         "recipe": asdict(recipe),
-        "dropped_blocks": dropped,
+        **Pruning(dropped).describe(),
     }
     write_result(out, "select", result, circumstances(params, "select", f"methods.{method}", "score"))
 
