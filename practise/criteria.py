@@ -47,10 +47,17 @@ class Question:
 
 @dataclass(frozen=True)
 class Criterion:
-    """A way to score blocks; `per_latency` says whether the score is to be divided by the reduction."""
+    """A way to choose what goes.
+
+    Attributes:
+        score: scores blocks.
+        per_latency: whether a score is to be divided by the reduction.
+        prunes: `blocks`, or `filters`: no block is scored, filters go by their norm.
+    """
 
     score: Callable[[Question], Scores]
     per_latency: bool
+    prunes: str = "blocks"
 
 
 def score_recoverability(question: Question) -> Scores:
@@ -93,6 +100,11 @@ def score_output_divergence(question: Question) -> Scores:
     yield from compare_without(question, lambda network, views: network(views), divergence)
 
 
+def score_no_block(question: Question) -> Scores:
+    """Nothing: filters are chosen by their weights alone, when the target is known."""
+    yield from ()
+
+
 def compare_without(
     question: Question,
     run: Callable[[nn.Module, Float[Tensor, "n 3 h w"]], Tensor],
@@ -126,4 +138,5 @@ CRITERIA: dict[str, Criterion] = {
     "feature_change": Criterion(score_feature_change, per_latency=True),
     "output_divergence": Criterion(score_output_divergence, per_latency=True),
     "recoverability": Criterion(score_recoverability, per_latency=True),
+    "l1_filters": Criterion(score_no_block, per_latency=False, prunes="filters"),
 }

@@ -5,6 +5,7 @@ on them (batch norm, depthwise and next convolutions, squeeze-and-excitation) sh
 torch-pruning (Fang et al. 2023) finds out. Nothing that is summed into a residual stream is touched.
 """
 
+import copy
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -97,13 +98,13 @@ def is_grouped(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Conv2d) and 1 < layer.groups < layer.in_channels
 
 
-def choose_filters(network: nn.Module, convolutions: Sequence[str], ratio: float) -> Kept:
+def choose_filters(network: nn.Module, convolutions: Sequence[str], share: float) -> Kept:
     """The filters of largest L1 norm, a share of each convolution's.
 
     Args:
         network: the original.
         convolutions: names of the convolutions to thin.
-        ratio: share of the filters that goes, from 0 to below 1.
+        share: of the filters that goes, from 0 to below 1.
 
     >>> conv = nn.Conv2d(1, 3, 1); conv.weight.data = torch.tensor([3.0, -1.0, -2.0])[:, None, None, None]
     >>> choose_filters(nn.Sequential(conv), ["0"], 1 / 3)
@@ -114,19 +115,19 @@ def choose_filters(network: nn.Module, convolutions: Sequence[str], ratio: float
         convolution = network.get_submodule(name)
         assert isinstance(convolution, nn.Conv2d)
         norms = convolution.weight.detach().abs().sum(dim=(1, 2, 3))
-        strongest = norms.argsort(descending=True, stable=True)[: count_kept(len(norms), ratio)]
+        strongest = norms.argsort(descending=True, stable=True)[: count_kept(len(norms), share)]
         kept[name] = sorted(strongest.tolist())
     return kept
 
 
-def count_kept(channels: int, ratio: float) -> int:
+def count_kept(channels: int, share: float) -> int:
     """How many of a convolution's filters stay: a multiple of `ROUND_TO`, or of an eighth where that is less.
 
     >>> [count_kept(channels, 0.4) for channels in (512, 64, 16, 3)]
     [304, 40, 10, 2]
     """
     step = min(ROUND_TO, 2 ** max(0, int(math.log2(channels)) - 3))
-    return min(channels, max(1, round((1 - ratio) * channels / step)) * step)
+    return min(channels, max(1, round((1 - share) * channels / step)) * step)
 
 
 def keep_filters_(network: nn.Module, kept: Mapping[str, Sequence[int]], image_size: int) -> nn.Module:
@@ -149,6 +150,12 @@ def keep_filters_(network: nn.Module, kept: Mapping[str, Sequence[int]], image_s
         if gone:
             couplings.without(module, gone).prune()
     return network
+
+
+def prune_filters(network: nn.Module, share: float, image_size: int) -> nn.Module:
+    """A copy without a share of the filters inside residual blocks, those of least L1 norm."""
+    kept = choose_filters(network, find_inner_convolutions(network, image_size), share)
+    return keep_filters_(copy.deepcopy(network), kept, image_size)
 
 
 class Couplings:

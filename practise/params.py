@@ -18,7 +18,13 @@ from pydantic_core import PydanticCustomError
 Source = Literal["elpv", "folder"]
 Library = Literal["cifar", "timm", "torchvision"]
 Criterion = Literal[
-    "random", "first_blocks", "latency", "feature_change", "output_divergence", "recoverability"
+    "random",
+    "first_blocks",
+    "latency",
+    "feature_change",
+    "output_divergence",
+    "recoverability",
+    "l1_filters",
 ]
 Search = Literal["lowest", "knapsack", "progressive"]
 Start = Literal["weights", "adaptors", "fskd", "cd", "cd_adam"]
@@ -167,6 +173,10 @@ class LatencyParams(Section):
     also: List[Count] | None = Field(
         description="Further batch sizes at which the recovered network is measured and reported; null: none."
     )
+    thinner: List[Share] | None = Field(
+        description="Shares of filters without which the original is measured too; filter pruning finds "
+        "its own share between them. null: none, where no method prunes filters."
+    )
     dtype: Dtype = Field(description="Number format of weights and images.")
     rounds: Count = Field(description="Timed forward passes of each network, taken in turn.")
     warmup: Annotated[int, Field(ge=0)] = Field(description="Passes of each network before timing starts.")
@@ -275,7 +285,8 @@ class MethodParams(Section):
 
     criterion: Criterion = Field(
         description="How blocks are ranked: random; first_blocks; latency: what saves most; feature_change "
-        "and output_divergence: what changes least without recovery; recoverability: the paper's."
+        "and output_divergence: what changes least without recovery; recoverability: the paper's. "
+        "l1_filters: no block goes, but the filters of least L1 norm inside them."
     )
     loss: Loss = Field(description="What the recovery minimises.")
     preset: Preset = Field(

@@ -1,13 +1,11 @@
-"""What a method takes away from a network: whole blocks, or filters inside them."""
+"""What a method takes away from a network: whole blocks, or filters inside them; torch is needed to do it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
-from practise.blocks import drop_blocks_
-from practise.filters import keep_filters_
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Pruning:
         """The same as plain values, for a result."""
         return asdict(self)
 
-    def apply_(self, network: nn.Module, image_size: int) -> nn.Module:
+    def apply_(self, network: "nn.Module", image_size: int) -> "nn.Module":
         """Prune the original, in place; the result is a plain, smaller module.
 
         Args:
@@ -41,5 +39,8 @@ class Pruning:
         Raises:
             NetworkError: the network has no such block, convolution or filter.
         """
+        from practise.blocks import drop_blocks_
+        from practise.filters import keep_filters_
+
         drop_blocks_(network, self.dropped_blocks)
         return keep_filters_(network, self.kept_filters, image_size) if self.kept_filters else network

@@ -163,6 +163,36 @@ def select_progressively(distance: Callable[[Sequence[str]], float], goal: Goal)
     return in_order(chosen, goal)
 
 
+def solve_share(measured: Mapping[float, float], target: float) -> float:
+    """The share of filters to remove for a latency target, between those that were measured.
+
+    Args:
+        measured: the reduction at each share of filters; more filters are taken never to save less.
+        target: the share of the original latency to save.
+
+    Raises:
+        SelectionError: the target is a number of blocks, nothing was measured, or it is out of reach.
+
+    >>> solve_share({0.2: 0.1, 0.4: 0.3}, 0.2)
+    0.3
+    """
+    if target >= 1:
+        raise SelectionError(
+            f"filter pruning cannot drop {target:g} blocks; give grid.targets as shares of the latency"
+        )
+    if not measured:
+        raise SelectionError("no thinner network was measured; list shares of filters in latency.thinner")
+    shares = [0.0, *sorted(measured)]
+    reached = np.maximum.accumulate([0.0, *(measured[share] for share in shares[1:])])
+    if reached[-1] < target:
+        raise SelectionError(
+            f"a latency reduction of {target:.1%} is out of reach of filter pruning: without "
+            f"{shares[-1]:.0%} of the filters it is {reached[-1]:.1%} here; lower grid.targets, or add to "
+            "latency.thinner"
+        )
+    return round(float(np.interp(target, reached, shares)), 4)
+
+
 def weigh(added: float, reduction: float) -> float:
     """What a block costs for what it saves; where dropping it *lowers* R, the larger saving comes first.
 

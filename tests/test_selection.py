@@ -207,7 +207,9 @@ def run_stage(folder: Path, search: str, per_latency: bool = True, measured: str
     """Run the stage on the scores 3, 1, 2.5 and the reductions 0.2, 0.1, 0.1 of three blocks."""
     scores = [{"name": name, "score": score} for name, score in zip("abc", (3, 1, 2.5), strict=True)]
     reductions = {name: {"reduction": 0.2 if name == "a" else 0.1} for name in measured}
-    write_result(folder / "score.json", "score", {"per_latency": per_latency, "blocks": scores}, {})
+    write_result(
+        folder / "score.json", "score", {"per_latency": per_latency, "prunes": "blocks", "blocks": scores}, {}
+    )
     write_result(folder / "latency.json", "latency", {"blocks": reductions}, {})
     inputs = {name: folder / f"{name}.json" for name in ("score", "latency", "teacher", "sample", "out")}
     params = with_method(select={"search": search, "tolerance": 0.0})

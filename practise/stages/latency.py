@@ -20,6 +20,7 @@ import torch
 
 from practise.blocks import alike_blocks, drop_blocks_
 from practise.files import read_result, write_result
+from practise.filters import prune_filters
 from practise.hardware import check, circumstances, resolve_device
 from practise.latency import describe_setting, measure_with, part_of
 from practise.networks import Teacher, load_teacher
@@ -49,7 +50,8 @@ def run(
     setting = {**describe_setting(params.latency, size, device), "max_spread": params.latency.max_spread}
     groups = alike_blocks(original.network, original.card["blocks"], size)
     subject = [*(original.card[key] for key in ("library", "architecture", "num_classes")), groups]
-    kept = KEPT / f"{_hash([machine, setting, params.latency.warmup, subject])}.json"
+    shares = params.latency.thinner or ()
+    kept = KEPT / f"{_hash([machine, setting, params.latency.warmup, subject, shares])}.json"
     sections = ("latency", "device", f"networks.{network}")
     made = circumstances(params, *sections, device=device, image_size=size)
     if again or not kept.is_file():
@@ -60,14 +62,22 @@ def run(
 def _measure(
     params: Params, original: Teacher, groups: list[list[str]], device: torch.device
 ) -> dict[str, Any]:
+    size = original.preprocessing.image_size
     networks = {"original": original.network} | {
         group[0]: drop_blocks_(copy.deepcopy(original.network), group) for group in groups
     }
-    measured = measure_with(params.latency, networks, original.preprocessing.image_size, device)
+    shares = params.latency.thinner or ()
+    networks |= {_thinner(share): prune_filters(original.network, share, size) for share in shares}
+    measured = measure_with(params.latency, networks, size, device)
     whole = measured["original"]
     share_of = {block: part_of(measured[group[0]], whole, len(group)) for group in groups for block in group}
     blocks = {block: asdict(share_of[block]) for block in original.card["blocks"]}
-    return {"original": asdict(whole), "alike": groups, "blocks": blocks}
+    thinner = [{"share": share, **asdict(measured[_thinner(share)])} for share in shares]
+    return {"original": asdict(whole), "alike": groups, "blocks": blocks, "thinner": thinner}
+
+
+def _thinner(share: float) -> str:
+    return f"without {share:g} of the filters"
 
 
 def _hash(values: Any) -> str:

@@ -54,8 +54,9 @@ def run(
         "criterion": chosen.criterion,
         "preset": chosen.preset,
         "per_latency": criterion.per_latency,
+        "prunes": criterion.prunes,
         "recipe": asdict(recipe),
-        "blocks": [{"name": name, "score": scores[name]} for name in blocks],
+        "blocks": [{"name": name, "score": scores[name]} for name in blocks if name in scores],
     }
     sections = ("score", f"methods.{method}", f"images.{images}", "device", f"networks.{network}")
     made = circumstances(

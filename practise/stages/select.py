@@ -1,8 +1,10 @@
-"""Choose the blocks to drop for a latency target, from scores and measured latencies."""
+"""Choose what to prune for a latency target, from scores and measured latencies: blocks, or filters."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from practise.errors import SelectionError
 from practise.files import read_result, write_result
@@ -10,15 +12,20 @@ from practise.hardware import circumstances
 from practise.params import Params
 from practise.pruning import Pruning
 from practise.selection import (
+    SelectionRecipe,
     select_knapsack,
     select_lowest,
     select_progressively,
     selection_recipe,
     set_goal,
+    solve_share,
 )
 
+if TYPE_CHECKING:
+    from practise.recoverability import ClosedForm, Trained
+
 OUTPUTS = ("out",)
-USES_TORCH = False  # but for a progressive search, which prepares torch itself
+USES_TORCH = False  # but for a progressive search and for filters, which prepare torch themselves
 
 
 def run(
@@ -33,7 +40,7 @@ def run(
     sample: Path,
     out: Path,
 ) -> None:
-    """Choose the blocks to drop.
+    """Choose what to prune.
 
     Args:
         method: Name of an entry of the section methods.
@@ -43,46 +50,88 @@ def run(
         latency: The blocks' latencies, JSON.
         teacher: The original network's weights, safetensors.
         sample: The images that are handed over, JSON.
-        out: The blocks to drop, JSON.
+        out: What to prune, JSON.
     """
     scored, measured = read_result(score, "score"), read_result(latency, "latency")
-    scores = {block["name"]: block["score"] for block in scored["blocks"]}
     recipe = selection_recipe(params, method)
-    unmeasured = [name for name in scores if name not in measured["blocks"]]
-    if unmeasured:
-        raise SelectionError(f"the latency of block '{unmeasured[0]}' was not measured; measure again")
-    reductions = {name: measured["blocks"][name]["reduction"] for name in scores}
-    goal = set_goal(reductions, target_reduction, recipe.tolerance)
-    if not scored["per_latency"] or recipe.search == "lowest":
-        dropped = select_lowest(scores, goal, per_latency=scored["per_latency"])
-    elif recipe.search == "knapsack":
-        dropped = select_knapsack(scores, goal)
+    if scored["prunes"] == "filters":
+        pruning = thinner(params, measured, target_reduction, teacher)
     else:
         of_set = joint_recoverability(params, method, seed, teacher, sample)
-        dropped = select_progressively(
-            lambda blocks: scores[blocks[0]] if len(blocks) == 1 else of_set(blocks), goal
-        )
+        pruning = Pruning(choose_blocks(scored, measured, target_reduction, recipe, of_set))
     result = {
         "method": method,
         "target_reduction": target_reduction,
         "recipe": asdict(recipe),
-        **Pruning(dropped).describe(),
+        **pruning.describe(),
     }
     write_result(out, "select", result, circumstances(params, "select", f"methods.{method}", "score"))
+
+
+def choose_blocks(
+    scored: dict[str, Any],
+    measured: dict[str, Any],
+    target: float,
+    recipe: SelectionRecipe,
+    of_set: Callable[[Sequence[str]], float],
+) -> list[str]:
+    """The blocks that the recipe's search drops.
+
+    Args:
+        scored: the result of `score`.
+        measured: the result of `latency`.
+        target: share of the latency, or number of blocks.
+        recipe: how to search.
+        of_set: R of a set of blocks, where a search asks for it.
+
+    Raises:
+        SelectionError: a block was not measured, or the target is out of reach.
+    """
+    scores = {block["name"]: block["score"] for block in scored["blocks"]}
+    unmeasured = [name for name in scores if name not in measured["blocks"]]
+    if unmeasured:
+        raise SelectionError(f"the latency of block '{unmeasured[0]}' was not measured; measure again")
+    reductions = {name: measured["blocks"][name]["reduction"] for name in scores}
+    goal = set_goal(reductions, target, recipe.tolerance)
+    if not scored["per_latency"] or recipe.search == "lowest":
+        return select_lowest(scores, goal, per_latency=scored["per_latency"])
+    if recipe.search == "knapsack":
+        return select_knapsack(scores, goal)
+    return select_progressively(
+        lambda blocks: scores[blocks[0]] if len(blocks) == 1 else of_set(blocks), goal
+    )
+
+
+def thinner(params: Params, measured: dict[str, Any], target: float, teacher: Path) -> Pruning:
+    """The filters that stay where a share of them goes for the latency target."""
+    share = solve_share({point["share"]: point["reduction"] for point in measured["thinner"]}, target)
+    from practise.filters import choose_filters, find_inner_convolutions
+    from practise.hardware import prepare
+    from practise.networks import load_teacher
+
+    prepare(params.device)
+    original = load_teacher(teacher)
+    convolutions = find_inner_convolutions(original.network, original.preprocessing.image_size)
+    return Pruning(kept_filters=choose_filters(original.network, convolutions, share))
 
 
 def joint_recoverability(
     params: Params, method: str, seed: int, teacher: Path, sample: Path
 ) -> Callable[[Sequence[str]], float]:
-    """R of a set of blocks, as the method scores single ones."""
-    from practise.hardware import prepare, resolve_device
-    from practise.images.tiny import load_tiny_set
-    from practise.networks import load_teacher
-    from practise.presets import score_recipe
-    from practise.recoverability import build_scorer
+    """R of a set of blocks, as the method scores single ones; images are opened when it is first asked."""
 
-    prepare(params.device)
-    original = load_teacher(teacher)
-    few = load_tiny_set(params, sample, original.preprocessing, seed)
-    network = original.network.to(resolve_device(params.device.name))
-    return build_scorer(network, original.card["blocks"], few, score_recipe(params, method)).recoverability
+    @cache
+    def scorer() -> "ClosedForm | Trained":
+        from practise.hardware import prepare, resolve_device
+        from practise.images.tiny import load_tiny_set
+        from practise.networks import load_teacher
+        from practise.presets import score_recipe
+        from practise.recoverability import build_scorer
+
+        prepare(params.device)
+        original = load_teacher(teacher)
+        few = load_tiny_set(params, sample, original.preprocessing, seed)
+        network = original.network.to(resolve_device(params.device.name))
+        return build_scorer(network, original.card["blocks"], few, score_recipe(params, method))
+
+    return lambda blocks: scorer().recoverability(blocks)
