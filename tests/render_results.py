@@ -110,7 +110,6 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
             {
                 "criterion": method.criterion,
                 "preset": method.preset,
-                "prunes": "blocks",
                 "per_latency": recoverable,
                 "prunes": "blocks",
                 "blocks": scores,
