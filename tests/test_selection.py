@@ -11,9 +11,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from practise.cifar import CifarResNet
 from practise.errors import ParamsError, SelectionError
 from practise.files import read_result, write_result
+from practise.filters import choose_filters, find_inner_convolutions
+from practise.networks import Teacher, save_teacher
 from practise.params import parse_params
+from practise.preprocessing import Preprocessing
 from practise.selection import (
     Goal,
     SelectionRecipe,
@@ -22,6 +26,7 @@ from practise.selection import (
     select_progressively,
     selection_recipe,
     set_goal,
+    solve_share,
 )
 from practise.stages import select
 
@@ -233,3 +238,52 @@ def test_a_block_without_a_latency_is_named(tmp_path):
     with pytest.raises(SelectionError) as error:
         run_stage(tmp_path, "lowest", measured="ac")
     assert str(error.value) == "the latency of block 'b' was not measured; measure again"
+
+
+MEASURED = {0.2: 0.05, 0.4: 0.25, 0.6: 0.24, 0.8: 0.5}
+"""The reduction at each share of filters; one was measured lower than the one before."""
+
+
+@pytest.mark.parametrize(
+    ("target", "share"), [(0.025, 0.1), (0.05, 0.2), (0.15, 0.3), (0.25, 0.6), (0.375, 0.7), (0.5, 0.8)]
+)
+def test_the_share_of_filters_lies_between_those_measured(target, share):
+    assert solve_share(MEASURED, target) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("target", "measured", "message"),
+    [
+        (0.6, MEASURED, "a latency reduction of 60.0% is out of reach of filter pruning: without 80% of the "
+         "filters it is 50.0% here; lower grid.targets, or add to latency.thinner"),
+        (4, MEASURED, "filter pruning cannot drop 4 blocks; give grid.targets as shares of the latency"),
+        (0.2, {}, "no thinner network was measured; list shares of filters in latency.thinner"),
+    ],
+)  # fmt: skip
+def test_a_target_that_filters_cannot_meet_says_why(target, measured, message):
+    with pytest.raises(SelectionError) as error:
+        solve_share(measured, target)
+    assert str(error.value) == message
+
+
+def test_the_stage_finds_the_filters_for_a_latency(tmp_path):
+    network = CifarResNet(20).eval()
+    preprocessing = Preprocessing(32, (0.5,) * 3, (0.5,) * 3, "bilinear", 1.0)
+    card = {"library": "cifar", "architecture": "resnet20", "blocks": ["layer1.1"]}
+    inputs = {name: tmp_path / f"{name}.json" for name in ("score", "latency", "sample", "out")}
+    inputs["teacher"] = tmp_path / "teacher.safetensors"
+    save_teacher(
+        Teacher(network, preprocessing, tuple("0123456789"), card),
+        inputs["teacher"],
+        tmp_path / "teacher.json",
+        {},
+    )
+    write_result(inputs["score"], "score", {"per_latency": False, "prunes": "filters", "blocks": []}, {})
+    points = [{"share": share, "reduction": reduction} for share, reduction in MEASURED.items()]
+    write_result(inputs["latency"], "latency", {"blocks": {}, "thinner": points}, {})
+    params = with_method(criterion="l1_filters")
+    select.run(params, method="mine", seed=0, target_reduction=0.15, **inputs)
+    result = read_result(inputs["out"], "select")
+    assert result["dropped_blocks"] == []
+    convolutions = find_inner_convolutions(network, 32)
+    assert result["kept_filters"] == choose_filters(network, convolutions, 0.3)

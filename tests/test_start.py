@@ -9,10 +9,13 @@ from tiny import TinyNet, linear_block_network, tiny_network
 from torch import nn
 
 from practise.blocks import drop_blocks_
+from practise.errors import RecoveryError
+from practise.filters import choose_filters, find_inner_convolutions
+from practise.params import Start, names_of
 from practise.pruning import Pruning
 from practise.recoverability import RidgeRecipe
 from practise.recovery import RecoveryRecipe
-from practise.start import start_recovery
+from practise.start import STARTS, start_recovery
 from practise.views import centre_views
 
 RIDGE = RidgeRecipe(ridge=1e-6, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
@@ -69,3 +72,28 @@ def test_the_original_is_left_as_it_was(batch_norm, way):
     assert same(network, tiny_network())
     nn.init.zeros_(student.stem[0].weight)  # training the student trains no weight of the original
     assert same(network, tiny_network())
+
+
+def start_thinner(network: nn.Module, way: str) -> tuple[nn.Module, nn.Module]:
+    pruning = Pruning(kept_filters=choose_filters(network, find_inner_convolutions(network, 32), 0.4))
+    recipe = RecoveryRecipe(steps=0, batch_size=4, lr=1e-3, weight_decay=0.0, dtype="fp32", start=way)
+    return start_recovery(network, pruning, tiny_set(8), recipe, RIDGE)
+
+
+@pytest.mark.parametrize("way", ["fskd", "cd"])
+def test_a_start_layer_by_layer_brings_thinner_networks_nearer(way):
+    network = tiny_network()
+    plain, started = (distance(*start_thinner(network, kind)) for kind in ("weights", way))
+    assert started < 0.8 * plain
+    assert same(network, tiny_network())
+
+
+def test_a_start_for_blocks_is_none_for_filters_and_the_other_way_round():
+    with pytest.raises(RecoveryError, match="adaptors make up for dropped blocks"):
+        start_thinner(tiny_network(), "adaptors")
+    with pytest.raises(RecoveryError, match="cross distillation makes up for filters"):
+        start(tiny_network(), start="cd")
+
+
+def test_every_start_that_a_params_file_may_name_is_there():
+    assert list(STARTS) == list(names_of(Start))
