@@ -143,10 +143,12 @@ class Repeated(nn.Module):
 
 def test_half_the_work_takes_about_half_the_time():
     networks = {"original": Repeated(8), "half": Repeated(4), "same": Repeated(8)}
-    measured = measure_latency(
-        networks, batch_size=8, image_size=64, device=torch.device("cpu"), rounds=20, warmup=2
-    )
+    few_rounds = {"batch_size": 8, "rounds": 20, "warmup": 2, "dtype": "fp32"}
+    settings = make_params().latency.model_copy(update=few_rounds)
+    measured = latency.measure_with(settings, networks, 64, torch.device("cpu"))
     assert measured["original"].reduction == 0
+    if (others := measured["original"].others) > 0.5:
+        pytest.skip(f"other processes keep {others:.1f} cores busy: times mean nothing")
     assert 0.3 < measured["half"].reduction < 0.7
     assert abs(measured["same"].reduction) < 0.25
     assert measured["original"].median_ms > measured["half"].median_ms > 0
