@@ -133,7 +133,7 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         (
             {"methods.practise.criterion": "recover"},
             "methods.practise.criterion: unknown criterion 'recover' (known: random, first_blocks, latency, "
-            "feature_change, output_divergence, recoverability). Did you mean 'recoverability'?",
+            "feature_change, output_divergence, recoverability, l1_filters). Did you mean 'recoverability'?",
         ),
         (
             {"methods.practise.loss": "mse"},
@@ -251,9 +251,9 @@ def test_a_method_may_override_single_keys_of_a_preset() -> None:
 
 
 def test_overrides_are_checked_like_the_sections_they_override() -> None:
-    overrides = {"stepz": 3, "steps": 0, "lr": -1}
+    overrides = {"stepz": 3, "steps": -1, "lr": -1}
     stepz, steps, lr = problems_of(changed(**{"methods.practise.recover": overrides}))
-    assert steps == "params.yaml: methods.practise.recover.steps: is 0, should be at least 1"
+    assert steps == "params.yaml: methods.practise.recover.steps: is -1, should be at least 0"
     assert lr == "params.yaml: methods.practise.recover.lr: is -1, should be greater than 0"
     assert stepz.startswith("params.yaml: methods.practise.recover.stepz: unknown key (known: steps, ")
     assert stepz.endswith("Did you mean 'steps'?")
