@@ -19,12 +19,13 @@ METHOD_TITLES: Mapping[str, str] = {
 LOSS_TITLES: Mapping[str, str] = {
     "mimic": "feature mimicking",
     "cross_entropy": "cross-entropy",
-    "distillation": "distillation",
+    "distil": "distillation",
 }
 
 LOSS_UNITS: Mapping[str, str] = {
     "mimic": "mean squared feature error",
     "cross_entropy": "cross-entropy (nats)",
+    "distil": "distillation loss (nats)",
 }
 """What a loss is a number of, for axes."""
 
