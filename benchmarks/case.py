@@ -7,7 +7,6 @@ nothing.
 """
 
 import argparse
-import copy
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -52,7 +51,7 @@ class Asked:
 
     def values(self) -> dict[str, Any]:
         """The preset as it is asked for."""
-        values = copy.deepcopy(read_yaml(self.params_file))
+        values: dict[str, Any] = read_yaml(self.params_file)
         replace_entries_(values, self.settings)
         return values
 

@@ -5,7 +5,6 @@ on them (batch norm, depthwise and next convolutions, squeeze-and-excitation) sh
 torch-pruning (Fang et al. 2023) finds out. Nothing that is summed into a residual stream is touched.
 """
 
-import copy
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -150,12 +149,6 @@ def keep_filters_(network: nn.Module, kept: Mapping[str, Sequence[int]], image_s
         if gone:
             couplings.without(module, gone).prune()
     return network
-
-
-def prune_filters(network: nn.Module, share: float, image_size: int) -> nn.Module:
-    """A copy without a share of the filters inside residual blocks, those of least L1 norm."""
-    kept = choose_filters(network, find_inner_convolutions(network, image_size), share)
-    return keep_filters_(copy.deepcopy(network), kept, image_size)
 
 
 class Couplings:

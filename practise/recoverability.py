@@ -15,7 +15,7 @@ recoverable because its adaptors can learn the images by heart.
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +29,7 @@ from practise.dataflow import find_seats, union
 from practise.errors import RecoveryError
 from practise.features import feature_extractor, find_feature_layer, in_format
 from practise.hardware import resolve_dtype
+from practise.hooks import entering
 from practise.pixels import draw_pixels
 from practise.progress import track
 from practise.reference import Reference
@@ -173,25 +174,14 @@ class ClosedForm:
         rest = self.places[~torch.isin(self.places, held_out)]
         return rest if len(rest) else held_out
 
-    @contextmanager
     def rows_of(
         self, network: nn.Module, readers: Iterable[str], tell: Callable[[str, Tensor], None]
-    ) -> Iterator[None]:
+    ) -> AbstractContextManager[None]:
         """Inside the block, `tell` gets what enters each reader just before it runs.
 
         It gets channel vectors at the same random pixels for every network.
         """
-        hooks = [
-            network.get_submodule(name).register_forward_pre_hook(
-                lambda module, args, name=name: tell(name, draw_pixels(args[0], self.seed))
-            )
-            for name in readers
-        ]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+        return entering(network, readers, lambda name, x: tell(name, draw_pixels(x, self.seed)))
 
 
 def solve_ridge(

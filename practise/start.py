@@ -78,7 +78,7 @@ def from_cd(
     pruning: Pruning,
     few: TinySet,
     ridge: RidgeRecipe,
-    recipe: CrossDistillation = CrossDistillation(),  # noqa: B008 - frozen
+    recipe: CrossDistillation,
 ) -> nn.Module:
     """Every layer behind thinned ones, refitted by cross distillation."""
     if pruning.dropped_blocks:
@@ -94,6 +94,6 @@ STARTS: dict[str, Start] = {
     "weights": from_weights,
     "adaptors": from_adaptors,
     "fskd": from_fskd,
-    "cd": from_cd,
+    "cd": partial(from_cd, recipe=CrossDistillation()),
     "cd_adam": partial(from_cd, recipe=OFFICIAL),
 }

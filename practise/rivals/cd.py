@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from practise.filters import keep_filters_
+from practise.hooks import entering
 from practise.pixels import draw_pixels
 from practise.progress import track
 from practise.tiny_set import TinySet
@@ -77,18 +78,8 @@ def refit_layers(
             layer.weight.data = refit_layer(layer, inputs, entered.pop(name), x, recipe, few.seed)
 
     for network, tell in ((teacher, entered.__setitem__), (student, refit)):
-        hooks = [
-            network.get_submodule(name).register_forward_pre_hook(
-                lambda layer, args, name=name, tell=tell: tell(name, args[0])
-            )
-            for name in readers
-        ]
-        try:
-            with torch.no_grad():
-                network(views)
-        finally:
-            for hook in hooks:
-                hook.remove()
+        with entering(network, readers, tell), torch.no_grad():
+            network(views)
     return keep_filters_(student, kept, few.preprocessing.image_size)
 
 

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from practise.hooks import leaving
 from practise.pixels import draw_pixels
 from practise.tiny_set import TinySet
 
@@ -50,18 +51,8 @@ def correct_layers_(
         return torch.einsum("po,nohw->nphw", matrix, output)
 
     for network, tell in ((teacher, remember), (student, correct)):
-        hooks = [
-            network.get_submodule(name).register_forward_hook(
-                lambda layer, args, output, name=name, tell=tell: tell(name, output)
-            )
-            for name in changed
-        ]
-        try:
-            with torch.no_grad():
-                network(views)
-        finally:
-            for hook in hooks:
-                hook.remove()
+        with leaving(network, changed, tell), torch.no_grad():
+            network(views)
     return student
 
 

@@ -20,7 +20,7 @@ import torch
 
 from practise.blocks import alike_blocks, drop_blocks_
 from practise.files import read_result, write_result
-from practise.filters import prune_filters
+from practise.filters import choose_filters, find_inner_convolutions, keep_filters_
 from practise.hardware import check, circumstances, resolve_device
 from practise.latency import describe_setting, measure_with, part_of
 from practise.networks import Teacher, load_teacher
@@ -67,7 +67,10 @@ def _measure(
         group[0]: drop_blocks_(copy.deepcopy(original.network), group) for group in groups
     }
     shares = params.latency.thinner or ()
-    networks |= {_thinner(share): prune_filters(original.network, share, size) for share in shares}
+    convolutions = find_inner_convolutions(original.network, size) if shares else []
+    for share in shares:
+        kept = choose_filters(original.network, convolutions, share)
+        networks[_thinner(share)] = keep_filters_(copy.deepcopy(original.network), kept, size)
     measured = measure_with(params.latency, networks, size, device)
     whole = measured["original"]
     share_of = {block: part_of(measured[group[0]], whole, len(group)) for group in groups for block in group}
