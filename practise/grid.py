@@ -50,6 +50,28 @@ def cells(params: Params) -> list[Cell]:
     return [Cell(*values) for values in itertools.product(*lists)]
 
 
+@dataclass(frozen=True, order=True)
+class Study:
+    """One comparison of the criteria that rank blocks; the attributes are those of a `Cell`."""
+
+    network: str
+    images: str
+    num_images: int
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        """The part of the path that names the study."""
+        return Path(self.network, self.images, f"n{self.num_images}", f"s{self.seed}")
+
+
+def studies(params: Params) -> list[Study]:
+    """Return the comparisons of criteria, in the order of the lists in the section rank."""
+    rank = params.rank
+    lists = (rank.networks, rank.images, rank.num_images, rank.seeds)
+    return [Study(*values) for values in itertools.product(*lists)]
+
+
 @dataclass(frozen=True)
 class Paths:
     """The path of every result of one params file.
@@ -91,7 +113,7 @@ class Paths:
         return self.results / "sample" / images / f"n{num_images}" / f"s{seed}.json"
 
     def latency(self, network: str) -> Path:
-        """The latency of the original network and of each network with one block dropped."""
+        """The latency of the original network, without each block, and of thinner ones."""
         return self.results / "latency" / f"{network}.json"
 
     def score(self, cell: Cell) -> Path:
@@ -121,6 +143,10 @@ class Paths:
     def student_latency(self, cell: Cell) -> Path:
         """The recovered network's latency beside the original's."""
         return self.results / "evaluate" / cell.folder / "latency.json"
+
+    def rank(self, study: "Study") -> Path:
+        """How well each criterion ranks the blocks."""
+        return self.results / "rank" / study.folder.with_suffix(".json")
 
     @property
     def tables(self) -> Path:

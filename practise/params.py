@@ -17,15 +17,16 @@ from pydantic_core import PydanticCustomError
 # registry of the module that carries it out.
 Source = Literal["elpv", "folder"]
 Library = Literal["cifar", "timm", "torchvision"]
-Criterion = Literal[
+BlockCriterion = Literal[
     "random",
     "first_blocks",
     "latency",
     "feature_change",
     "output_divergence",
     "recoverability",
-    "l1_filters",
 ]
+Criterion = Literal[BlockCriterion, "l1_filters"]
+Match = Literal["latency", "macs"]
 Search = Literal["lowest", "knapsack", "progressive"]
 Start = Literal["weights", "adaptors", "fskd", "cd", "cd_adam"]
 Loss = Literal["mimic", "cross_entropy", "distil"]
@@ -174,8 +175,8 @@ class LatencyParams(Section):
         description="Further batch sizes at which the recovered network is measured and reported; null: none."
     )
     thinner: List[Share] | None = Field(
-        description="Shares of filters without which the original is measured too; filter pruning finds "
-        "its own share between them. null: none, where no method prunes filters."
+        description="Latency reductions for which the share of filters to prune is searched by measuring; "
+        "each target of methods that prune filters. null: none, where no method does."
     )
     dtype: Dtype = Field(description="Number format of weights and images.")
     rounds: Count = Field(description="Timed forward passes of each network, taken in turn.")
@@ -241,6 +242,12 @@ class SelectParams(Section):
     tolerance: NotNegative = Field(
         description="How far below the target a choice may stay; 0.01 is one point."
     )
+    overshoot: NotNegative = Field(
+        description="How far above the target a choice may go, where another one reaches it with less."
+    )
+    match: Match = Field(
+        description="What the target is a reduction of: the measured latency, or the computed MACs."
+    )
 
 
 class ScoreOverrides(Section):
@@ -261,6 +268,8 @@ class SelectOverrides(Section):
 
     search: Search | None = Field(None, description="As in select.")
     tolerance: NotNegative | None = Field(None, description="As in select.")
+    overshoot: NotNegative | None = Field(None, description="As in select.")
+    match: Match | None = Field(None, description="As in select.")
 
 
 class RecoverOverrides(Section):
@@ -308,6 +317,18 @@ class EvaluateParams(Section):
     batch_size: Count = Field(description="Images in a forward pass.")
 
 
+class RankParams(Section):
+    """What the criteria that rank blocks are compared on; each list is a part of the grid's."""
+
+    networks: List[Name] = Field(description="Names in grid.networks.")
+    images: List[Name] = Field(description="Names in grid.images.")
+    num_images: List[Count] = Field(description="Numbers in grid.num_images.")
+    seeds: List[Seed] = Field(description="Seeds in grid.seeds.")
+    criteria: List[BlockCriterion] = Field(description="The criteria that are compared.")
+    counts: List[Count] = Field(description="Numbers of blocks that each criterion has dropped.")
+    method: Name = Field(description="The method whose recipes score and recover for all criteria.")
+
+
 class Params(Section):
     """Everything that a params file says."""
 
@@ -324,6 +345,7 @@ class Params(Section):
     select: SelectParams
     recover: RecoverParams
     evaluate: EvaluateParams
+    rank: RankParams
 
     def section_sha256(self, *keys: str) -> str:
         """Return a hash of parts of the params file, the same for the same values however they are written.

@@ -164,6 +164,8 @@ def _across(values: Any) -> Iterator[Problem]:
         for key, items in grid.items():
             if isinstance(items, list):
                 yield from _repeated(("grid", key), items)
+        yield from _rank(values, grid)
+        yield from _unmatched(values, grid)
         for section, what in GRID_SECTIONS.items():
             entries, items = values.get(section), grid.get(section)
             if isinstance(entries, Mapping) and isinstance(items, list):
@@ -185,6 +187,61 @@ def _across(values: Any) -> Iterator[Problem]:
         for index, size in enumerate(latency["also"]):
             if size == latency.get("batch_size") and not isinstance(size, bool):
                 yield ("latency", "also", index), f"{size} is already latency.batch_size"
+
+
+def _rank(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[Problem]:
+    """The comparison of criteria takes what the grid has."""
+    rank, methods = values.get("rank"), values.get("methods")
+    if not isinstance(rank, Mapping):
+        return
+    for key, items in rank.items():
+        if isinstance(items, list):
+            yield from _repeated(("rank", key), items)
+            known = grid.get(key)
+            if isinstance(known, list):
+                for index, item in enumerate(items):
+                    if item not in known:
+                        yield (
+                            ("rank", key, index),
+                            f"{item} is not in grid.{key} ({', '.join(map(str, known))})",
+                        )
+    method = rank.get("method")
+    if isinstance(method, str) and isinstance(methods, Mapping) and method not in methods:
+        yield ("rank", "method"), unknown("method", method, methods)
+
+
+def _unmatched(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[Problem]:
+    """Where filters are pruned for a latency, the share of them has to be searched for it."""
+    methods, latency, select = (_section(values, key) for key in ("methods", "latency", "select"))
+    chosen = [(name, _section(methods, name)) for name in _list(grid, "methods") if isinstance(name, str)]
+    pruning = [
+        name
+        for name, method in chosen
+        if method.get("criterion") == "l1_filters"
+        and _section(method, "select").get("match", select.get("match")) == "latency"
+    ]
+    searched = _list(latency, "thinner")
+    for index, target in enumerate(_list(grid, "targets") if pruning else []):
+        if isinstance(target, int | float) and target >= 1:
+            yield (
+                ("grid", "targets", index),
+                f"is {target} blocks, but '{pruning[0]}' prunes filters; should be a share of the latency",
+            )
+        elif target not in searched:
+            yield (
+                ("grid", "targets", index),
+                f"{target} is missing in latency.thinner; '{pruning[0]}' prunes filters for it",
+            )
+
+
+def _section(values: Mapping[Any, Any], key: Any) -> Mapping[Any, Any]:
+    section = values.get(key)
+    return section if isinstance(section, Mapping) else {}
+
+
+def _list(values: Mapping[Any, Any], key: str) -> list[Any]:
+    items = values.get(key)
+    return items if isinstance(items, list) else []
 
 
 def _entries(section: Any) -> Iterator[tuple[Any, Mapping[Any, Any]]]:
