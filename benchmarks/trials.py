@@ -29,7 +29,8 @@ class Trials:
         self.case, self.params, self.cell = case, case.params, case.cell
         self.seeds = list(case.params.grid.seeds)
         case.prepare(self.seeds)
-        self.goal: Goal = set_goal(case.reductions, self.cell.target, self.params.select.tolerance)
+        select = self.params.select
+        self.goal: Goal = set_goal(case.reductions, self.cell.target, select.tolerance, select.overshoot)
         self.teacher, self.device = case.open_original()
         self.network = self.teacher.network
         self.blocks: list[str] = self.teacher.card["blocks"]

@@ -34,6 +34,7 @@ STAGES = {
         "select",
         "recover",
         "evaluate",
+        "rank",
         "tables",
         "figures",
     )

@@ -8,7 +8,7 @@ import yaml
 
 from practise.errors import PractiseError
 from practise.files import write_text
-from practise.grid import Paths, cells
+from practise.grid import Paths, cells, studies
 from practise.params import Params, json_schema
 
 SCHEMA_HEADER = "# Made by `practise schema` from practise/params.py; a test keeps both equal.\n"
@@ -58,6 +58,7 @@ def count_runs(params: Params) -> dict[str, int]:
         "select": {paths.select(cell) for cell in all_cells},
         "recover": {paths.student(cell) for cell in all_cells},
         "evaluate": {paths.accuracy(cell) for cell in all_cells},
+        "rank": {paths.rank(study) for study in studies(params)},
     }
     return dict(Counter({stage: len(outputs) for stage, outputs in made.items()}))
 

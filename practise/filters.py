@@ -98,7 +98,10 @@ def is_grouped(layer: nn.Module) -> bool:
 
 
 def choose_filters(network: nn.Module, convolutions: Sequence[str], share: float) -> Kept:
-    """The filters of largest L1 norm, a share of each convolution's.
+    """The filters of largest L1 norm; about the same share of each convolution's goes.
+
+    Counts are rounded, and what a convolution keeps too many is taken from the next ones: in a thin network,
+    whose layers would all make their large steps at once, the whole still follows the share smoothly.
 
     Args:
         network: the original.
@@ -109,13 +112,14 @@ def choose_filters(network: nn.Module, convolutions: Sequence[str], share: float
     >>> choose_filters(nn.Sequential(conv), ["0"], 1 / 3)
     {'0': [0, 2]}
     """
-    kept = {}
+    kept, owed = {}, 0.0
     for name in convolutions:
         convolution = network.get_submodule(name)
         assert isinstance(convolution, nn.Conv2d)
         norms = convolution.weight.detach().abs().sum(dim=(1, 2, 3))
-        strongest = norms.argsort(descending=True, stable=True)[: count_kept(len(norms), share)]
-        kept[name] = sorted(strongest.tolist())
+        count = count_kept(len(norms), min(max(share + owed, 0), 1))
+        owed += count / len(norms) - (1 - share)
+        kept[name] = sorted(norms.argsort(descending=True, stable=True)[:count].tolist())
     return kept
 
 

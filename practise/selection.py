@@ -22,6 +22,11 @@ from practise.params import Params
 from practise.progress import track
 from practise.recipes import override
 
+MOST_MEASURED = 8
+"""Shares of filters that are measured for one target, at most."""
+MOST_REMOVED = 0.9
+"""The largest share of filters that is tried."""
+
 
 @dataclass(frozen=True)
 class SelectionRecipe:
@@ -30,10 +35,14 @@ class SelectionRecipe:
     Attributes:
         search: `lowest`, `knapsack` or `progressive`.
         tolerance: how far the sum of reductions may stay below the target.
+        overshoot: how far it may go above, where another choice reaches the target with less.
+        match: what the target is a reduction of: `latency`, or `macs`.
     """
 
     search: str
     tolerance: float
+    overshoot: float = math.inf
+    match: str = "latency"
 
 
 @dataclass(frozen=True)
@@ -45,15 +54,25 @@ class Goal:
             the paper states it for its own networks.
         worth: what each block that saves time contributes, in network order: its share of the latency, or 1.
         reductions: tau of the same blocks.
+        limit: what a choice should not exceed, so that methods are compared at the same latency.
     """
 
     target: float
     worth: Mapping[str, float]
     reductions: Mapping[str, float]
+    limit: float = math.inf
 
     def met_by(self, chosen: Collection[str]) -> bool:
         """Whether the blocks together reach the target."""
-        return math.fsum(self.worth[name] for name in chosen) >= self.target
+        return self.sum(chosen) >= self.target
+
+    def exceeded_by(self, chosen: Collection[str]) -> bool:
+        """Whether the blocks together save more than was asked for."""
+        return self.sum(chosen) > self.limit
+
+    def sum(self, chosen: Collection[str]) -> float:
+        """What the blocks contribute together."""
+        return math.fsum(self.worth[name] for name in chosen)
 
 
 def selection_recipe(params: Params, method: str) -> SelectionRecipe:
@@ -65,7 +84,9 @@ def selection_recipe(params: Params, method: str) -> SelectionRecipe:
     return override(recipe, chosen.overrides("select"), where)
 
 
-def set_goal(reductions: Mapping[str, float], target: float, tolerance: float) -> Goal:
+def set_goal(
+    reductions: Mapping[str, float], target: float, tolerance: float, overshoot: float = math.inf
+) -> Goal:
     """The goal that blocks with these reductions have to reach.
 
     Args:
@@ -73,6 +94,7 @@ def set_goal(reductions: Mapping[str, float], target: float, tolerance: float) -
             order; single reductions are taken to add up.
         target: as in `Goal`.
         tolerance: how far below a latency target a choice may stay.
+        overshoot: how far above it a choice should go at most.
 
     Raises:
         SelectionError: all blocks together do not reach the target.
@@ -91,11 +113,13 @@ def set_goal(reductions: Mapping[str, float], target: float, tolerance: float) -
             f"a latency reduction of {target:.1%} is out of reach: dropping all {len(useful)} blocks that "
             f"save time gives {reach:.1%} here; lower grid.targets, or measure at another batch or image size"
         )
-    return Goal(target - tolerance, useful, useful)
+    return Goal(target - tolerance, useful, useful, target + overshoot)
 
 
 def select_lowest(scores: Mapping[str, float], goal: Goal, *, per_latency: bool) -> list[str]:
     """The blocks of lowest score that meet the goal, in network order: the paper's choice.
+
+    A block that would exceed the goal's limit is passed over for the next, unless that way leads nowhere.
 
     Args:
         scores: what dropping each block costs; the lowest goes first.
@@ -106,12 +130,31 @@ def select_lowest(scores: Mapping[str, float], goal: Goal, *, per_latency: bool)
     >>> select_lowest({"a": 3, "b": 1, "c": 2}, set_goal(tau, 0.2, 0.0), per_latency=True)
     ['b', 'c']
     """
-    rank = {name: scores[name] / (goal.reductions[name] if per_latency else 1) for name in goal.worth}
-    ranked = sorted(goal.worth, key=rank.__getitem__)
-    chosen: list[str] = []
-    while not goal.met_by(chosen):
-        chosen.append(ranked[len(chosen)])
+    ranked = rank_blocks(scores, goal.reductions, per_latency=per_latency)
+    for within in (True, False):
+        chosen: list[str] = []
+        for name in ranked:
+            if not goal.met_by(chosen) and not (within and goal.exceeded_by([*chosen, name])):
+                chosen.append(name)
+        if goal.met_by(chosen):
+            break
     return in_order(chosen, goal)
+
+
+def rank_blocks(
+    scores: Mapping[str, float], reductions: Mapping[str, float], *, per_latency: bool
+) -> list[str]:
+    """The blocks in the order in which they go.
+
+    Args:
+        scores: what dropping each block costs, or its place.
+        reductions: tau of the blocks to rank.
+        per_latency: whether a score is weighed against the reduction.
+    """
+    rank = {
+        name: weigh(scores[name], reductions[name]) if per_latency else scores[name] for name in reductions
+    }
+    return sorted(reductions, key=rank.__getitem__)
 
 
 def select_knapsack(scores: Mapping[str, float], goal: Goal) -> list[str]:
@@ -127,13 +170,16 @@ def select_knapsack(scores: Mapping[str, float], goal: Goal) -> list[str]:
     """
     names = list(goal.worth)
     known = math.fsum(scores[name] for name in select_lowest(scores, goal, per_latency=True))
-    solution = milp(
-        [scores[name] / (known or 1) for name in names],  # the solver's tolerances are absolute
-        integrality=np.ones(len(names)),
-        bounds=Bounds(0, 1),
-        constraints=LinearConstraint([[goal.worth[name] for name in names]], lb=goal.target),
-        options={"mip_rel_gap": 0},
-    )
+    for limit in (goal.limit, math.inf):
+        solution = milp(
+            [scores[name] / (known or 1) for name in names],  # the solver's tolerances are absolute
+            integrality=np.ones(len(names)),
+            bounds=Bounds(0, 1),
+            constraints=LinearConstraint([[goal.worth[name] for name in names]], lb=goal.target, ub=limit),
+            options={"mip_rel_gap": 0},
+        )
+        if solution.success:
+            break
     assert solution.success, solution.message  # taking every block meets the goal
     return [name for name, taken in zip(names, solution.x, strict=True) if taken > 0.5]
 
@@ -152,6 +198,8 @@ def select_progressively(distance: Callable[[Sequence[str]], float], goal: Goal)
     reached = 0.0
     while not goal.met_by(chosen):
         sets = {name: in_order([*chosen, name], goal) for name in goal.worth if name not in chosen}
+        within = {name: blocks for name, blocks in sets.items() if not goal.exceeded_by(blocks)}
+        sets = within or sets
         steps = track(sets.items(), f"choose block {len(chosen) + 1}", len(sets))
         joint = {name: distance(blocks) for name, blocks in steps}
         last = [name for name, blocks in sets.items() if goal.met_by(blocks)]
@@ -163,34 +211,62 @@ def select_progressively(distance: Callable[[Sequence[str]], float], goal: Goal)
     return in_order(chosen, goal)
 
 
-def solve_share(measured: Mapping[float, float], target: float) -> float:
-    """The share of filters to remove for a latency target, between those that were measured.
+def search_share(
+    measure: Callable[[float], float], target: float, known: dict[float, float], tolerance: float
+) -> None:
+    """Measure shares of filters until one of them has the reduction that is wanted.
+
+    From a guess outwards until the target lies between two shares, then between these (regula falsi).
 
     Args:
-        measured: the reduction at each share of filters; more filters are taken never to save less.
-        target: the share of the original latency to save.
+        measure: the reduction without a share of the filters.
+        target: the reduction that is wanted.
+        known: reductions by share, to which those that are measured are added.
+        tolerance: how near is near enough.
+    """
+    for _ in range(MOST_MEASURED):
+        if any(abs(reduction - target) <= tolerance for reduction in known.values()):
+            return
+        above = min((share for share in known if known[share] >= target), default=None)
+        below = max((share for share in known if above is None or share < above), default=0.0)
+        reached = known.get(below, 0.0)
+        if above is None:
+            share = min(max(1.5 * target, 1.5 * below), MOST_REMOVED)
+        else:
+            share = below + (above - below) * (target - reached) / (known[above] - reached)
+        share = round(share, 3)
+        if share in known:
+            return
+        known[share] = measure(share)
+
+
+def choose_share(measured: Mapping[float, float], target: float, recipe: SelectionRecipe) -> float:
+    """The share of filters to prune for a target: of those that are known, the one that comes nearest.
+
+    Args:
+        measured: the reduction without each share of the filters.
+        target: the reduction that is wanted.
+        recipe: how near it has to come.
 
     Raises:
-        SelectionError: the target is a number of blocks, nothing was measured, or it is out of reach.
+        SelectionError: the target is a number of blocks, nothing is known, or it is out of reach.
 
-    >>> solve_share({0.2: 0.1, 0.4: 0.3}, 0.2)
-    0.3
+    >>> choose_share({0.2: 0.1, 0.4: 0.3}, 0.3, SelectionRecipe("lowest", 0.01))
+    0.4
     """
     if target >= 1:
         raise SelectionError(
             f"filter pruning cannot drop {target:g} blocks; give grid.targets as shares of the latency"
         )
     if not measured:
-        raise SelectionError("no thinner network was measured; list shares of filters in latency.thinner")
-    shares = [0.0, *sorted(measured)]
-    reached = np.maximum.accumulate([0.0, *(measured[share] for share in shares[1:])])
-    if reached[-1] < target:
+        raise SelectionError(f"no thinner network was measured; add the target {target:g} to latency.thinner")
+    share = min(measured, key=lambda share: abs(measured[share] - target))
+    if not -recipe.tolerance <= measured[share] - target <= recipe.overshoot:
         raise SelectionError(
-            f"a latency reduction of {target:.1%} is out of reach of filter pruning: without "
-            f"{shares[-1]:.0%} of the filters it is {reached[-1]:.1%} here; lower grid.targets, or add to "
-            "latency.thinner"
+            f"a reduction of {target:.1%} was not met by filter pruning; nearest is {measured[share]:.1%} at "
+            f"{share:.1%} of the filters; change grid.targets and latency.thinner"
         )
-    return round(float(np.interp(target, reached, shares)), 4)
+    return share
 
 
 def weigh(added: float, reduction: float) -> float:

@@ -99,7 +99,7 @@ class Pipeline:
         keys = [
             key for entry in self.stages[stage].get("params", []) for keys in entry.values() for key in keys
         ]
-        filled = [_fill(key, {"item": items}) for key in keys]
+        filled = [_fill(key, {**self.values, "item": items}) for key in keys]
         return json.dumps({key: _look_up(self.values, key) for key in filled}, sort_keys=True)
 
     def _jobs_of(self, stage: str) -> Iterator[Job]:

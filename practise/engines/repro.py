@@ -35,6 +35,7 @@ TYPICAL_SECONDS = {
     "select": 1,
     "recover": 20,
     "evaluate": 12,
+    "rank": 120,
     "tables": 2,
     "figures": 4,
 }

@@ -1,6 +1,7 @@
 """Images as a network sees them: small sets whole, large ones batch by batch while threads read ahead."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from practise.progress import track
 
 Batch = tuple[Float[Tensor, "n 3 h w"], Int64[Tensor, " n"]]
 """Normalised images and the indices of their classes."""
+
+MOST_MIB = 2048
+"""Evaluation images that take more memory than this are decoded again for each network."""
 
 
 def load_images(root: Path, items: list[Item], preprocessing: Preprocessing) -> Float[Tensor, "n 3 h w"]:
@@ -70,6 +74,34 @@ def stream_evaluation(params: Params, listing: Path, preprocessing: Preprocessin
     root = find_root(params, listed.source, listing)
     size = params.evaluate.batch_size
     return stream_batches(root, listed.evaluation, preprocessing, size, f"evaluate on {listed.source}")
+
+
+class EvaluationImages:
+    """The evaluation images of a listing, for several networks: decoded once where memory allows it.
+
+    Args:
+        params: as for `stream_evaluation`.
+        listing: as for `stream_evaluation`.
+        preprocessing: the networks'.
+    """
+
+    def __init__(self, params: Params, listing: Path, preprocessing: Preprocessing) -> None:
+        self.stream = partial(stream_evaluation, params, listing, preprocessing)
+        self.count = len(read_listing(listing).evaluation)
+        self.kept: list[Batch] | None = None
+        mib = self.count * 3 * preprocessing.image_size**2 * 4 / 2**20
+        self.fits = mib <= MOST_MIB
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batches(self) -> Iterable[Batch]:
+        """The images in batches, from the first to the last."""
+        if not self.fits:
+            return self.stream()
+        if self.kept is None:
+            self.kept = list(self.stream())
+        return self.kept
 
 
 def find_root(params: Params, source: str, manifest: Path) -> Path:

@@ -2,7 +2,8 @@
 
 Blocks of the same layers on inputs of the same shape take the same time, so all of such a group are dropped
 at once and each is credited with its part: a difference several times as large, and so several times as
-certain, from fewer networks. That reductions add up is checked by `benchmarks/latency.py`.
+certain, from fewer networks. That reductions add up is checked by `benchmarks/latency.py`. For methods that
+prune filters, the share of filters is searched whose absence saves what the target asks for.
 
 Which blocks are dropped follows from these latencies, so a machine measures them once: the measurement is
 kept in `.practise/`, and as long as machine, network and settings are the same, results that were deleted
@@ -12,23 +13,29 @@ come back from it with the same choices. `--again` measures anew.
 import copy
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from practise.blocks import alike_blocks, drop_blocks_
+from practise.cost import count_gmacs
 from practise.files import read_result, write_result
 from practise.filters import choose_filters, find_inner_convolutions, keep_filters_
 from practise.hardware import check, circumstances, resolve_device
 from practise.latency import describe_setting, measure_with, part_of
 from practise.networks import Teacher, load_teacher
 from practise.params import Params
+from practise.selection import search_share
 
 OUTPUTS = ("out",)
 KEPT = Path(".practise", "latency")
 """Where this machine's measurements are kept, in the project's folder and out of git."""
+TOLERANCE = 0.005
+"""How near to the target the latency without filters should come."""
 
 
 def run(
@@ -50,37 +57,66 @@ def run(
     setting = {**describe_setting(params.latency, size, device), "max_spread": params.latency.max_spread}
     groups = alike_blocks(original.network, original.card["blocks"], size)
     subject = [*(original.card[key] for key in ("library", "architecture", "num_classes")), groups]
-    shares = params.latency.thinner or ()
-    kept = KEPT / f"{_hash([machine, setting, params.latency.warmup, subject, shares])}.json"
     sections = ("latency", "device", f"networks.{network}")
     made = circumstances(params, *sections, device=device, image_size=size)
-    if again or not kept.is_file():
-        write_result(kept, "latency", {**setting, **_measure(params, original, groups, device)}, made)
-    write_result(out, "latency", read_result(kept, "latency"), made)
+
+    def once(what: str, measure: Callable[[], dict[str, Any]], *depends: Any) -> dict[str, Any]:
+        """What was measured on this machine, now or before."""
+        key = [machine, setting, params.latency.warmup, subject, what, *depends]
+        kept = KEPT / f"{what}-{_hash(key)}.json"
+        if again or not kept.is_file():
+            write_result(kept, "latency", measure(), made)
+        return read_result(kept, "latency")
+
+    blocks = once("blocks", partial(_without_blocks, params, original, groups, device))
+    wanted = params.latency.thinner
+    thinner = (
+        once("thinner", partial(_thinner, params, original, device), wanted) if wanted else {"thinner": []}
+    )
+    write_result(out, "latency", {**setting, **blocks, **thinner}, made)
 
 
-def _measure(
+def _without_blocks(
     params: Params, original: Teacher, groups: list[list[str]], device: torch.device
 ) -> dict[str, Any]:
+    """The original network's latency, and what each block is worth."""
     size = original.preprocessing.image_size
     networks = {"original": original.network} | {
         group[0]: drop_blocks_(copy.deepcopy(original.network), group) for group in groups
     }
-    shares = params.latency.thinner or ()
-    convolutions = find_inner_convolutions(original.network, size) if shares else []
-    for share in shares:
-        kept = choose_filters(original.network, convolutions, share)
-        networks[_thinner(share)] = keep_filters_(copy.deepcopy(original.network), kept, size)
     measured = measure_with(params.latency, networks, size, device)
-    whole = measured["original"]
-    share_of = {block: part_of(measured[group[0]], whole, len(group)) for group in groups for block in group}
-    blocks = {block: asdict(share_of[block]) for block in original.card["blocks"]}
-    thinner = [{"share": share, **asdict(measured[_thinner(share)])} for share in shares]
-    return {"original": asdict(whole), "alike": groups, "blocks": blocks, "thinner": thinner}
+    whole, gmacs = measured["original"], count_gmacs(original.network, size)
+    blocks: dict[str, dict[str, Any]] = {}
+    for group in groups:
+        part = asdict(part_of(measured[group[0]], whole, len(group)))
+        part["macs_reduction"] = (1 - count_gmacs(networks[group[0]], size) / gmacs) / len(group)
+        blocks |= dict.fromkeys(group, part)
+    in_order = {block: blocks[block] for block in original.card["blocks"]}
+    return {"original": asdict(whole), "alike": groups, "blocks": in_order}
 
 
-def _thinner(share: float) -> str:
-    return f"without {share:g} of the filters"
+def _thinner(params: Params, original: Teacher, device: torch.device) -> dict[str, Any]:
+    """The original without shares of its filters, until every reduction that is asked for was met."""
+    size, gmacs = (
+        original.preprocessing.image_size,
+        count_gmacs(original.network, original.preprocessing.image_size),
+    )
+    convolutions = find_inner_convolutions(original.network, size)
+    points: list[dict[str, Any]] = []
+
+    def measure(share: float) -> float:
+        kept = choose_filters(original.network, convolutions, share)
+        network = keep_filters_(copy.deepcopy(original.network), kept, size)
+        networks = {"original": original.network, "thinner": network}
+        latency = measure_with(params.latency, networks, size, device)["thinner"]
+        macs_reduction = 1 - count_gmacs(network, size) / gmacs
+        points.append({"share": share, **asdict(latency), "macs_reduction": macs_reduction})
+        return latency.reduction
+
+    known: dict[float, float] = {}
+    for target in params.latency.thinner or ():
+        search_share(measure, target, known, TOLERANCE)
+    return {"thinner": sorted(points, key=lambda point: point["share"])}
 
 
 def _hash(values: Any) -> str:

@@ -13,18 +13,21 @@ from practise.params import Params
 from practise.pruning import Pruning
 from practise.selection import (
     SelectionRecipe,
+    choose_share,
+    search_share,
     select_knapsack,
     select_lowest,
     select_progressively,
     selection_recipe,
     set_goal,
-    solve_share,
 )
 
 if TYPE_CHECKING:
     from practise.recoverability import ClosedForm, Trained
 
 OUTPUTS = ("out",)
+REDUCTION = {"latency": "reduction", "macs": "macs_reduction"}
+"""What a measurement says about each kind of target."""
 USES_TORCH = False  # but for a progressive search and for filters, which prepare torch themselves
 
 
@@ -54,8 +57,9 @@ def run(
     """
     scored, measured = read_result(score, "score"), read_result(latency, "latency")
     recipe = selection_recipe(params, method)
+    share = None
     if scored["prunes"] == "filters":
-        pruning = thinner(params, measured, target_reduction, teacher)
+        share, pruning = choose_thinner(params, measured, target_reduction, recipe, teacher)
     else:
         of_set = joint_recoverability(params, method, seed, teacher, sample)
         pruning = Pruning(choose_blocks(scored, measured, target_reduction, recipe, of_set))
@@ -63,6 +67,7 @@ def run(
         "method": method,
         "target_reduction": target_reduction,
         "recipe": asdict(recipe),
+        "filters_removed": share,
         **pruning.describe(),
     }
     write_result(out, "select", result, circumstances(params, "select", f"methods.{method}", "score"))
@@ -91,8 +96,8 @@ def choose_blocks(
     unmeasured = [name for name in scores if name not in measured["blocks"]]
     if unmeasured:
         raise SelectionError(f"the latency of block '{unmeasured[0]}' was not measured; measure again")
-    reductions = {name: measured["blocks"][name]["reduction"] for name in scores}
-    goal = set_goal(reductions, target, recipe.tolerance)
+    reductions = {name: measured["blocks"][name][REDUCTION[recipe.match]] for name in scores}
+    goal = set_goal(reductions, target, recipe.tolerance, recipe.overshoot)
     if not scored["per_latency"] or recipe.search == "lowest":
         return select_lowest(scores, goal, per_latency=scored["per_latency"])
     if recipe.search == "knapsack":
@@ -102,17 +107,38 @@ def choose_blocks(
     )
 
 
-def thinner(params: Params, measured: dict[str, Any], target: float, teacher: Path) -> Pruning:
-    """The filters that stay where a share of them goes for the latency target."""
-    share = solve_share({point["share"]: point["reduction"] for point in measured["thinner"]}, target)
+def choose_thinner(
+    params: Params, measured: dict[str, Any], target: float, recipe: SelectionRecipe, teacher: Path
+) -> tuple[float, Pruning]:
+    """The share of filters that goes for the target, and the filters that stay.
+
+    A share for the latency was searched when it was measured; one for the MACs is searched here.
+    """
+    from practise.cost import count_gmacs
     from practise.filters import choose_filters, find_inner_convolutions
     from practise.hardware import prepare
     from practise.networks import load_teacher
+    from practise.students import prune
 
     prepare(params.device)
     original = load_teacher(teacher)
-    convolutions = find_inner_convolutions(original.network, original.preprocessing.image_size)
-    return Pruning(kept_filters=choose_filters(original.network, convolutions, share))
+    size = original.preprocessing.image_size
+    convolutions = find_inner_convolutions(original.network, size)
+
+    def without(share: float) -> Pruning:
+        return Pruning(kept_filters=choose_filters(original.network, convolutions, share))
+
+    known = {point["share"]: point[REDUCTION[recipe.match]] for point in measured["thinner"]}
+    if recipe.match == "macs" and target < 1:
+        gmacs = count_gmacs(original.network, size)
+        search_share(
+            lambda share: 1 - count_gmacs(prune(original, without(share)), size) / gmacs,
+            target,
+            known,
+            recipe.tolerance,
+        )
+    share = choose_share(known, target, recipe)
+    return share, without(share)
 
 
 def joint_recoverability(
