@@ -6,7 +6,7 @@ from typing import Any
 
 from practise.errors import FileError
 from practise.files import read_result, write_text
-from practise.grid import Paths, cells
+from practise.grid import Paths, cells, studies
 from practise.params import Params
 
 
@@ -81,6 +81,7 @@ def first_outputs(params: Params) -> dict[str, list[Path]]:
         "select": [paths.select(cell) for cell in grid],
         "recover": [paths.student(cell) for cell in grid],
         "evaluate": [paths.accuracy(cell) for cell in grid],
+        "rank": [paths.rank(study) for study in studies(params)],
         "tables": [paths.tables],
         "figures": [paths.figures],
     }

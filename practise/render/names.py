@@ -1,6 +1,8 @@
 """How things are called and written: method titles, means, percentages, block lists, the hardware line."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from os.path import commonprefix
 
 import pandas as pd
 
@@ -180,6 +182,15 @@ def shared_prefix(names: Sequence[str]) -> str:
     prefixes = {name.partition(".")[0] for name in names}
     alike = len(names) > 1 and len(prefixes) == 1 and all("." in name for name in names)
     return f"{prefixes.pop()}." if alike else ""
+
+
+def shared_start(names: Sequence[str]) -> str:
+    """Return the letters that two or more block names all start with, for figures, where every letter counts.
+
+    >>> shared_start(["blocks.1.1", "blocks.1.2"]), shared_start(["layer1.1", "layer2.1"])
+    ('blocks.', 'layer')
+    """
+    return re.split(r"\d", commonprefix(list(names)))[0] if len(names) > 1 else ""
 
 
 def natural_order(name: str) -> list[tuple[int, int, str]]:
