@@ -11,10 +11,10 @@ from practise.render.captions import (
 )
 from practise.render.formats import DASH, RenderedTable, Strong, arrange
 from practise.render.names import count_of, criterion_title, mean_and_std, method_title, number
-from practise.render.rankings import ORACLE, STUDY_COLUMNS
-from practise.render.tidy import groups
+from practise.render.rankings import ORACLE
+from practise.render.tidy import STUDY, groups
 
-SETTING = {title: column for title, column in SETTING_TITLES.items() if column in STUDY_COLUMNS}
+SETTING = {title: column for title, column in SETTING_TITLES.items() if column in STUDY}
 RANK, PER_LATENCY = "Rank correlation", "Rank correlation per latency"
 
 
@@ -26,7 +26,7 @@ def render_criteria(frame: pd.DataFrame) -> RenderedTable:
     """
     counts = sorted(frame["count"].unique())
     rows = []
-    for (network, images, num_images), cells in groups(frame, STUDY_COLUMNS):
+    for (network, images, num_images), cells in groups(frame, STUDY):
         setting = {"Network": network, "Images": images, "Handed over": str(num_images)}
         rivals = cells[cells["criterion"] != ORACLE]
         best = {

@@ -14,8 +14,7 @@ from matplotlib.lines import Line2D
 from practise.render.canvas import QUIET, draw_panels, plain_log_axis
 from practise.render.labels import Point, place_names
 from practise.render.names import criterion_title, mean_and_std, shared_start
-from practise.render.rankings import STUDY_COLUMNS
-from practise.render.tidy import read_frame
+from practise.render.tidy import STUDY, read_frame
 
 COSTS = {
     "recoverability": "mean squared error",
@@ -43,7 +42,7 @@ def draw_criteria(tables: Path) -> Figure:
     seeds = "mean over the seeds, bars ± std" if several else "one seed"
     start = shared_start(list(colors))
     named = f" ({start}*)" if start else ""
-    keys = (*STUDY_COLUMNS, "criterion")
+    keys = (*STUDY, "criterion")
     figure, panels = draw_panels(
         costs,
         keys,
@@ -61,7 +60,7 @@ def draw_criteria(tables: Path) -> Figure:
         blocks = _blocks(cells)
         _draw_blocks(ax, blocks, colors)
         _dress(ax, blocks, str(setting[-1]), float(cells["top1_original"].iloc[0]))
-        studied = costs[(costs[list(STUDY_COLUMNS)] == list(setting[:-1])).all(axis=1)]
+        studied = costs[(costs[list(STUDY)] == list(setting[:-1])).all(axis=1)]
         _set_heights(ax, studied)
     for ax, _, cells, _ in panels:
         _name(ax, cells, colors)

@@ -29,7 +29,7 @@ from practise.render.names import (
     target_title,
 )
 from practise.render.tables import TABLES, write_rendered
-from practise.render.tidy import SETTING, groups, read_frame
+from practise.render.tidy import STUDY, groups, read_frame
 
 FOLDER = Path("docs/results")
 """Where the rendered copies lie, a folder for each profile."""
@@ -126,7 +126,7 @@ def summary(folder: Path) -> str:
     """Return the result in words, for each setting a sentence on the original and one per target."""
     frame = read_frame(folder / "schemes.csv")
     paragraphs = []
-    for (network, images, num_images), cells in groups(frame, SETTING[:3]):
+    for (network, images, num_images), cells in groups(frame, STUDY):
         original = number(cells["top1_original"].iloc[0], 1)
         setting = f"**{network}** on `{images}`, {num_images} images handed over, {original} % at first"
         several = cells["target_reduction"].nunique() > 1
@@ -175,7 +175,7 @@ def picture(folder: Path) -> str:
 
 def criteria_picture(folder: Path) -> str:
     """Return the figure of the criteria with their rank correlations in words."""
-    frame = read_frame(folder / "criteria.csv").drop_duplicates([*SETTING[:3], "seed", "criterion"])
+    frame = read_frame(folder / "criteria.csv").drop_duplicates([*STUDY, "seed", "criterion"])
     words = [
         f"{criterion_title(criterion)} {mean_and_std(own['rank_correlation'], 2)}"
         for (criterion,), own in groups(frame, ("criterion",))

@@ -11,10 +11,9 @@ from practise.render.captions import (
 )
 from practise.render.formats import RenderedTable, arrange
 from practise.render.names import criterion_title, mean_and_std, number
-from practise.render.rankings import STUDY_COLUMNS
-from practise.render.tidy import groups
+from practise.render.tidy import STUDY, groups
 
-SETTING = {title: column for title, column in SETTING_TITLES.items() if column in STUDY_COLUMNS}
+SETTING = {title: column for title, column in SETTING_TITLES.items() if column in STUDY}
 TOP1, TAU = "Top-1 % without it", "Latency reduction τ %"
 
 
@@ -26,7 +25,7 @@ def render_oracle(frame: pd.DataFrame) -> RenderedTable:
     """
     criteria = list(frame["criterion"].unique())
     rows = []
-    for (network, images, num_images), cells in groups(frame, STUDY_COLUMNS):
+    for (network, images, num_images), cells in groups(frame, STUDY):
         setting = {"Network": network, "Images": images, "Handed over": str(num_images)}
         for (block,), own in groups(cells.sort_values("position", kind="stable"), ("block",)):
             seeds = own.drop_duplicates("seed")

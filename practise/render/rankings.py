@@ -14,20 +14,18 @@ from scipy.stats import spearmanr
 from practise.grid import Study, studies
 from practise.params import Params
 from practise.render.results import Results
+from practise.render.tidy import STUDY
 
 ORACLE = "oracle"
 """The criterion that tries every block and looks at the evaluation images."""
 
-STUDY_COLUMNS = ("network", "images", "num_images")
-"""The columns that make a setting, in which criteria are compared over the seeds."""
-
 CRITERIA_COLUMNS = (
-    *(*STUDY_COLUMNS, "seed", "criterion", "per_latency", "count", "dropped_blocks", "latency_reduction"),
+    *(*STUDY, "seed", "criterion", "per_latency", "count", "dropped_blocks", "latency_reduction"),
     *("top1", "top1_original", "num_blocks", "rank_correlation", "rank_correlation_per_latency"),
     *("method", "preset", "num_evaluation"),
 )
 ORACLE_COLUMNS = (
-    *(*STUDY_COLUMNS, "seed", "criterion", "block", "position", "score", "place"),
+    *(*STUDY, "seed", "criterion", "block", "position", "score", "place"),
     *("latency_reduction", "top1", "top1_original"),
 )
 
@@ -146,4 +144,4 @@ def _criterion(result: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _columns(study: Study) -> dict[str, Any]:
     values = (study.network, study.images, study.num_images, study.seed)
-    return dict(zip((*STUDY_COLUMNS, "seed"), values, strict=True))
+    return dict(zip((*STUDY, "seed"), values, strict=True))
