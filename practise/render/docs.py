@@ -123,19 +123,37 @@ def fill(page: Path, folder: Path) -> bool:
 
 
 def summary(folder: Path) -> str:
-    """Return the result in words, for each setting a sentence on the original and one per target."""
+    """Return the result in words: for each setting a sentence, or one for each of several targets."""
     frame = read_frame(folder / "schemes.csv")
     paragraphs = []
     for (network, images, num_images), cells in groups(frame, STUDY):
         original = number(cells["top1_original"].iloc[0], 1)
         setting = f"**{network}** on `{images}`, {num_images} images handed over, {original} % at first"
-        several = cells["target_reduction"].nunique() > 1
-        targets = []
-        for (target,), schemes in groups(cells, ("target_reduction",)):
-            parts = "; ".join(_kept(scheme) for scheme in _told(schemes))
-            targets.append(f"target {target_title(target)}: {parts}" if several else parts)
-        paragraphs.append(f"{setting}: {'. '.join(_capital(text, several) for text in targets)}.")
+        kept = {target: _kept(schemes) for (target,), schemes in groups(cells, ("target_reduction",))}
+        if len(kept) == 1:
+            paragraphs.append(f"{setting}: {'; '.join(*kept.values())}.")
+        else:
+            told = (f"Target {target_title(target)}: {'; '.join(parts)}." for target, parts in kept.items())
+            paragraphs.append(f"{setting}. {' '.join(told)}")
     return "\n\n".join(paragraphs)
+
+
+def _kept(schemes: pd.DataFrame) -> list[str]:
+    """Return what schemes keep and save, a phrase for each that is worth telling of."""
+    told = _told(schemes)
+    phrases = []
+    for scheme in told:
+        top1 = plus_minus(scheme["top1_mean"], scheme["top1_std"], 1)
+        saved = plus_minus(100 * scheme["measured_reduction_mean"], 100 * scheme["measured_reduction_std"], 1)
+        best = (
+            ", the best that prunes filters,"
+            if scheme["style"] == "filters" and len(told) < len(schemes)
+            else ""
+        )
+        phrases.append(
+            f"{method_title(scheme['method'])}{best} keeps {top1} % top-1 at {saved} % less measured latency"
+        )
+    return phrases
 
 
 def _told(schemes: pd.DataFrame) -> list[pd.Series]:
@@ -151,16 +169,6 @@ def _told(schemes: pd.DataFrame) -> list[pd.Series]:
     told = {row["method"] for row in best} | set(ALWAYS_TOLD)
     ranked = sorted(rows, key=lambda row: row["top1_mean"], reverse=True)
     return [row for row in ranked if row["method"] in told]
-
-
-def _kept(scheme: pd.Series) -> str:
-    top1 = plus_minus(scheme["top1_mean"], scheme["top1_std"], 1)
-    saved = plus_minus(100 * scheme["measured_reduction_mean"], 100 * scheme["measured_reduction_std"], 1)
-    return f"{method_title(scheme['method'])} keeps {top1} % top-1 at {saved} % less measured latency"
-
-
-def _capital(text: str, wanted: bool) -> str:
-    return text[0].upper() + text[1:] if wanted else text
 
 
 def rendered(name: str) -> Callable[[Path], str]:
