@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from practise.files import write_csv, write_result
-from practise.grid import Cell, Paths, cells
+from practise.grid import Cell, Paths, Study, cells, studies
 from practise.params import Params, parse_params
 from practise.pruning import Pruning
 
@@ -27,7 +27,10 @@ DEFAULT = Path(__file__).parents[1] / "params.yaml"
 
 
 def make_params(**changes: Any) -> Params:
-    """Return the params of the default preset with keys of the grid replaced, or dotted keys anywhere."""
+    """Return the params of the default preset with keys of the grid replaced, or dotted keys anywhere.
+
+    Criteria are compared on what the grid has first, unless keys of the section rank say otherwise.
+    """
     values = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
     for key, value in changes.items():
         place = values
@@ -35,6 +38,9 @@ def make_params(**changes: Any) -> Params:
         for section in sections:
             place = place.setdefault(section, {})
         place[last] = value
+    for key in ("networks", "images", "num_images", "seeds"):
+        if f"rank__{key}" not in changes:
+            values["rank"][key] = values["grid"][key][:1]
     return parse_params(values)
 
 
@@ -69,12 +75,15 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
         blocks = {}
         for name in BLOCKS:
             reduction = round(float(rng.uniform(0.04, 0.07)), 6)
-            median = original_ms * (1 - reduction)
-            blocks[name] = {"median_ms": median, "reduction": reduction, "spread": 0.01, "unstable": False}
+            blocks[name] = made_up_latency(original_ms, reduction) | {"macs_reduction": 0.055}
+        thinner = [
+            {"share": share, **made_up_latency(original_ms, 0.6 * share), "macs_reduction": 0.9 * share}
+            for share in (0.2, 0.4, 0.6)
+            if params.latency.thinner
+        ]
         original = {"median_ms": original_ms, "spread": 0.01, "unstable": False}
-        write_result(
-            paths.latency(network), "latency", {**header, "original": original, "blocks": blocks}, {}
-        )
+        timed = {"original": original, "blocks": blocks, "thinner": thinner}
+        write_result(paths.latency(network), "latency", {**header, **timed}, {})
         for images in params.grid.images:
             whole = {
                 "top1": 84.2,
@@ -86,21 +95,26 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
             write_result(paths.original(network, images), "accuracy", whole, {})
     for cell in cells(params):
         method = params.methods[cell.method]
+        of_filters = method.criterion == "l1_filters"
         recoverable = method.criterion == "recoverability"
         values = [
             10 ** float(rng.uniform(-2.4, -0.6)) if recoverable else float(i) for i in range(len(BLOCKS))
         ]
         ranked = sorted(range(len(BLOCKS)), key=values.__getitem__)
-        dropped = [BLOCKS[index] for index in sorted(ranked[: max(1, round(cell.target * 20))])]
-        top1 = round(float(rng.normal(82.5 if recoverable else 77.0, 0.6) - 20 * (cell.target - 0.2)), 4)
-        median = round(float(rng.normal(1 - cell.target, 0.004)) * 11.5, 5)
+        share = cell.target if cell.target < 1 else 0.05 * cell.target
+        dropped = [BLOCKS[index] for index in sorted(ranked[: max(1, round(share * 20))])]
+        pruning = Pruning((), {"blocks.1.1.conv_dw": [0, 2]}) if of_filters else Pruning(dropped)
+        removed = round(1.5 * share + 0.01 * cell.seed, 3) if of_filters else None
+        top1 = round(float(rng.normal(82.5 if recoverable else 77.0, 0.6) - 20 * (share - 0.2)), 4)
+        median = round(float(rng.normal(1 - share, 0.004)) * 11.5, 5)
+        steps = 0 if method.recover and method.recover.steps == 0 else 60
         history = [
             (
                 step + 1,
                 float((0.3 if recoverable else 1.2) * (0.15 + np.exp(-step / 12)) * rng.uniform(0.85, 1.15)),
                 3e-4,
             )
-            for step in range(60)
+            for step in range(steps)
         ]
         reduction = 1 - median / 11.5
         scores = [{"name": name, "score": value} for name, value in zip(BLOCKS, values, strict=True)]
@@ -111,12 +125,19 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
                 "criterion": method.criterion,
                 "preset": method.preset,
                 "per_latency": recoverable,
-                "prunes": "blocks",
-                "blocks": scores,
+                "prunes": "filters" if of_filters else "blocks",
+                "blocks": [] if of_filters else scores,
             },
             {},
         )
-        chosen = {"method": cell.method, "target_reduction": cell.target, **Pruning(dropped).describe()}
+        match = params.methods[cell.method].overrides("select").get("match", params.select.match)
+        chosen = {
+            "method": cell.method,
+            "target_reduction": cell.target,
+            **pruning.describe(),
+            "filters_removed": removed,
+            "recipe": {"match": match},
+        }
         write_result(paths.select(cell), "select", chosen, {})
         accuracy = {"top1": top1, "top5": None, "num_images": evaluated, "gmacs": 0.1, "params": 3_100_000}
         write_result(paths.accuracy(cell), "accuracy", accuracy, {})
@@ -130,11 +151,72 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
         write_result(paths.student_latency(cell), "latency", header | times, {})
         card = {
             "network": cell.network,
-            **Pruning(dropped).describe(),
+            **pruning.describe(),
             "loss": method.loss,
             "preset": method.preset,
         }
         write_result(paths.student_card(cell), "student", {**card, "recipe": {}, "steps": len(history)}, {})
         write_csv(paths.history(cell), ("step", "loss", "lr"), history)
-        written[cell] = {"top1": top1, "median_ms": median, "reduction": reduction, "dropped": dropped}
+        written[cell] = {
+            **{"top1": top1, "median_ms": median, "reduction": reduction},
+            **{"dropped": list(pruning.dropped_blocks), "filters_removed": removed},
+        }
+    for study in studies(params):
+        write_result(paths.rank(study), "rank", made_up_ranking(params, study, rng), {})
     return written
+
+
+def made_up_latency(original_ms: float, reduction: float) -> dict[str, Any]:
+    """Return a made-up time of a network that saves a share of the original's."""
+    median = original_ms * (1 - reduction)
+    return {"median_ms": median, "reduction": reduction, "spread": 0.01, "unstable": False}
+
+
+def made_up_ranking(params: Params, study: Study, rng: np.random.Generator) -> dict[str, Any]:
+    """Return a made-up comparison of criteria, in which recoverability follows the oracle up to noise."""
+    loss = np.round(np.linspace(6.0, 0.5, len(BLOCKS)) + rng.normal(0, 0.3, len(BLOCKS)), 4)
+    saved = np.round(rng.uniform(0.04, 0.07, len(BLOCKS)), 6)
+    noise = rng.normal(0, 1, len(BLOCKS))
+    scores: dict[str, Any] = {
+        "random": rng.permutation(len(BLOCKS)),
+        "first_blocks": np.arange(len(BLOCKS)),
+        "latency": np.ones(len(BLOCKS)),
+        "feature_change": np.exp(rng.normal(0, 1, len(BLOCKS))),
+        "output_divergence": np.exp(0.3 * loss + noise),
+        "recoverability": 0.003 * np.exp(0.5 * loss + 0.2 * noise),
+    }
+    criteria = []
+    for name in (*params.rank.criteria, "oracle"):
+        values = loss if name == "oracle" else scores[name].astype(float)
+        per_latency = name not in ("random", "first_blocks")
+        order = np.argsort(values / saved if per_latency else values, kind="stable")
+        choices = [
+            {
+                "count": count,
+                "dropped_blocks": [BLOCKS[index] for index in sorted(order[:count])],
+                "latency_reduction": float(saved[order[:count]].sum()),
+                "top1": round(float(84.2 - loss[order[:count]].sum() + rng.normal(0, 0.3)), 4),
+            }
+            for count in params.rank.counts
+        ]
+        criteria.append(
+            {
+                "criterion": name,
+                "per_latency": per_latency,
+                "scores": dict(zip(BLOCKS, map(float, values), strict=True)),
+                "order": [BLOCKS[index] for index in order],
+                "choices": choices,
+            }
+        )
+    blocks = [
+        {"name": name, "latency_reduction": float(tau), "top1": round(84.2 - float(lost), 4)}
+        for name, tau, lost in zip(BLOCKS, saved, loss, strict=True)
+    ]
+    return {
+        "method": params.rank.method,
+        "preset": params.methods[params.rank.method].preset,
+        "num_evaluation": 656,
+        "top1_original": 84.2,
+        "blocks": blocks,
+        "criteria": criteria,
+    }

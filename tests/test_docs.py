@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from render_results import DEVICE, make_params, write_results
@@ -16,10 +17,11 @@ from practise.files import read_result, write_result, write_text
 from practise.grid import Paths, cells
 from practise.params import Params
 from practise.render.cost import first_outputs
-from practise.render.docs import FOLDER, MARKED, REGIONS, collect, docs, fill, pages, render
+from practise.render.docs import FOLDER, MARKED, REGIONS, collect, docs, fill, pages, render, summary
 from practise.render.formats import to_markdown
 from practise.render.frames import fewshot_frame
 from practise.render.tables import write_tables
+from practise.render.tidy import frame_csv, read_frame
 
 ROOT = Path(__file__).parents[1]
 MACHINE = {
@@ -83,9 +85,10 @@ def same_picture(one: Path, other: Path) -> bool:
 
 def test_regions_are_filled_and_the_words_around_them_are_left_alone(project: Params) -> None:
     text = fill_readme(project)
-    assert "old" not in text
+    assert "\nold\n" not in text
     assert text.count("# Title") == text.count("words\n") == len(REGIONS)
-    assert (Paths.of(project).tables / "fewshot.md").read_text().strip() in text
+    for name in ("schemes", "fewshot", "criteria"):
+        assert (Paths.of(project).tables / f"{name}.md").read_text().strip() in text
 
 
 def test_the_summary_says_what_numpy_says(project: Params) -> None:
@@ -95,9 +98,51 @@ def test_the_summary_says_what_numpy_says(project: Params) -> None:
     assert f"PRACTISE keeps {top1.mean():.1f} ± {top1.std(ddof=1):.1f} % top-1" in text
 
 
+def test_of_many_schemes_the_summary_tells_of_the_best_of_each_kind_and_the_baseline(
+    tmp_path: Path,
+) -> None:
+    methods = {"practise": 83.0, "practise_official": 82.0, "bp_blocks": 70.0, "mir": 75.0, "kd": 60.0}
+    rows = [
+        {
+            **{"network": "net", "images": "set", "num_images": 50, "target_reduction": target},
+            **{"method": method, "style": "filters" if method in ("mir", "kd") else "blocks"},
+            **{"top1_mean": top1 - 100 * target, "top1_std": 0.5, "top1_original": 90.0},
+            **{"measured_reduction_mean": target, "measured_reduction_std": 0.01},
+        }
+        for target in (0.16, 0.22)
+        for method, top1 in methods.items()
+    ]
+    (tmp_path / "schemes.csv").write_text(frame_csv(pd.DataFrame(rows)))
+    text = summary(tmp_path)
+    paragraph, *others = text.split(" Target ")
+    assert paragraph == "**net** on `set`, 50 images handed over, 90.0 % at first."
+    for target, words, kept in zip(("16 %", "22 %"), others, ((67, 59, 54), (61, 53, 48)), strict=True):
+        names = ("PRACTISE", "MiR, the best that prunes filters,", "BP (blocks)")
+        saved = f"{target[:2]}.0 ± 1.0 % less measured latency"
+        phrases = [
+            f"{name} keeps {top1}.0 ± 0.5 % top-1 at {saved}" for name, top1 in zip(names, kept, strict=True)
+        ]
+        assert words == f"{target}: {'; '.join(phrases)}."
+
+
+def test_every_picture_of_a_region_is_there_with_its_numbers_in_words(project: Params) -> None:
+    docs(project)
+    text = Path("README.md").read_text()
+    pictures = re.findall(r"!\[([^]]+)\]\(([^)]+)\)", text)
+    assert [Path(path).name for _, path in pictures] == [
+        "tradeoff.png",
+        "criteria.png",
+        "macs_vs_latency.png",
+    ]
+    assert all(Path(path).is_file() for _, path in pictures)
+    frame = read_frame(Paths.of(project).tables / "criteria.csv")
+    ours = frame.loc[frame["criterion"] == "recoverability", "rank_correlation"].iloc[0]
+    assert f"recoverability {ours:.2f}" in pictures[1][0]
+
+
 def test_the_cost_is_the_sum_of_the_runs(project: Params) -> None:
-    # five stages run once, three samples, four stages for each cell, tables and figures
-    runs = 5 + 3 + 4 * 6 + 2
+    # five stages run once, three samples, four stages for each cell, one comparison, tables and figures
+    runs = 5 + 3 + 4 * 6 + 1 + 2
     text = " ".join(fill_readme(project).split())
     assert f"The {runs} runs of the pipeline took {2 * runs / 60:.1f} minutes" in text
     assert "at most 1.5 GiB of memory on 4 logical cores (Example CPU)" in text

@@ -7,17 +7,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import same_color
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import rgb_to_hsv, same_color, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from PIL import Image
 from render_results import BLOCKS, make_params, run_python, write_results
 
 from practise.errors import FileError
 from practise.render.canvas import METHOD_STYLES, method_styles, project_style, save
+from practise.render.criteria_figure import draw_criteria
 from practise.render.curves import draw_curves
 from practise.render.figures import FIGURES, write_figures
-from practise.render.frames import blocks_frame, fewshot_frame, recovery_frame
+from practise.render.labels import Point, place_names
+from practise.render.macs_vs_latency import draw_macs_vs_latency
+from practise.render.names import method_title
 from practise.render.recoverability import draw_recoverability
+from practise.render.tables import TABLES as TABLES_MADE
 from practise.render.tidy import frame_csv
 from practise.render.tradeoff import draw_tradeoff
 from practise.stages import figures, tables
@@ -35,9 +42,8 @@ def make_tables(**changes: object) -> None:
     params = make_params(**changes)
     write_results(params)
     TABLES.mkdir(exist_ok=True)
-    frames = {"fewshot": fewshot_frame, "blocks": blocks_frame, "recovery": recovery_frame}
-    for name, frame in frames.items():
-        (TABLES / f"{name}.csv").write_text(frame_csv(frame(params)))
+    for name, table in TABLES_MADE.items():
+        (TABLES / f"{name}.csv").write_text(frame_csv(table.frame(params)))
 
 
 def svg_bytes(draw: Callable[[Path], Figure]) -> bytes:
@@ -50,6 +56,26 @@ def drawn_points(figure: Figure, color: str) -> list[tuple[float, float]]:
     """Return the points of all lines of one colour in the first panel."""
     lines = [line for line in figure.axes[0].get_lines() if same_color(line.get_color(), color)]
     return [point for line in lines for point in zip(*line.get_data(), strict=True)]
+
+
+MIR = {"criterion": "l1_filters", "loss": "mimic", "preset": "default"}
+SCHEMES = {
+    "methods": ["practise", "practise_official", "bp_blocks", "mir", "kd", "fskd"],
+    "methods__practise_official": {"criterion": "recoverability", "loss": "mimic", "preset": "official"},
+    "methods__mir": MIR,
+    "methods__kd": MIR | {"loss": "distil"},
+    "methods__fskd": MIR | {"recover": {"steps": 0, "start": "fskd"}},
+    "targets": [0.16, 0.22],
+    "latency__thinner": [0.16, 0.22],
+}
+"""A grid of schemes of both styles, one of which takes no steps."""
+
+
+def boxes_of(figure: Figure, words: set[str]) -> list[Bbox]:
+    """Return where the texts with these words lie."""
+    figure.draw_without_rendering()
+    found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_text() in words)
+    return [Text.get_window_extent(text) for text in found]  # without the line of an annotation
 
 
 def texts_of(figure: Figure) -> list[str]:
@@ -119,6 +145,105 @@ def test_tradeoff_marks_the_original_and_labels_axes_with_units() -> None:
     assert any("Example CPU, 2 threads" in " ".join(text.split()) for text in texts_of(figure))
 
 
+def test_tradeoff_joins_the_targets_of_a_scheme_and_draws_filters_open_and_dashed() -> None:
+    make_tables(**SCHEMES)
+    frame = pd.read_csv(TABLES / "fewshot.csv")
+    with project_style():
+        figure = draw_tradeoff(TABLES)
+    joined = [
+        line
+        for line in figure.axes[0].get_lines()
+        if len(line.get_xdata()) == 2 and line.get_marker() != "None"
+    ]
+    assert len(joined) == 6
+    for line, (method, own) in zip(joined, frame.groupby("method", sort=False), strict=True):
+        heights = own.groupby("target_reduction")["top1"].mean()
+        np.testing.assert_allclose(line.get_ydata().astype(float), heights)
+        is_open = same_color(line.get_markerfacecolor(), "white")
+        assert is_open == line.is_dashed() == (method in ("mir", "kd", "fskd"))
+
+
+def test_tradeoff_names_every_scheme_without_names_that_overlap() -> None:
+    make_tables(**SCHEMES)
+    with project_style():
+        figure = draw_tradeoff(TABLES)
+        boxes = boxes_of(figure, {*map(method_title, SCHEMES["methods"]), "original  84.2 %"})
+        assert len(boxes) == 7
+        assert not any(box.count_overlaps(boxes[:index]) for index, box in enumerate(boxes))
+
+
+def test_criteria_show_the_mean_of_each_block_over_the_seeds() -> None:
+    make_tables(rank__seeds=[0, 1, 2])
+    frame = pd.read_csv(TABLES / "oracle.csv")
+    with project_style():
+        figure = draw_criteria(TABLES)
+    names = ["recoverability", "feature_change", "output_divergence"]
+    assert len(figure.axes) == 3
+    for ax, criterion in zip(figure.axes, names, strict=True):
+        own = frame[frame["criterion"] == criterion].groupby("block")[["score", "top1"]].mean()
+        drawn = [line.get_xydata()[0] for line in ax.get_lines() if line.get_marker() == "o"]
+        np.testing.assert_allclose(drawn, own.loc[BLOCKS])
+        assert {name.removeprefix("blocks.") for name in BLOCKS} <= {text.get_text() for text in ax.texts}
+    rows = pd.read_csv(TABLES / "criteria.csv").query("criterion == 'recoverability' and count == 1")
+    mean, std = rows["rank_correlation"].mean(), rows["rank_correlation"].std(ddof=1)
+    assert figure.axes[0].get_title(loc="left") == f"recoverability\nρ = {mean:.2f} ± {std:.2f}"
+
+
+@pytest.mark.parametrize(("spread", "scale"), [(1.5, "linear"), (200.0, "log")])
+def test_criteria_have_a_logarithmic_axis_only_over_decades(spread: float, scale: str) -> None:
+    make_tables(rank__seeds=[0])
+    frame = pd.read_csv(TABLES / "oracle.csv")
+    frame["score"] = np.geomspace(1.0, spread, len(BLOCKS))[frame["position"] - 1]
+    frame.to_csv(TABLES / "oracle.csv", index=False)
+    with project_style():
+        assert {ax.get_xscale() for ax in draw_criteria(TABLES).axes} == {scale}
+
+
+def test_macs_stand_against_latency_for_blocks_filters_and_schemes() -> None:
+    make_tables(**SCHEMES)
+    latency, cells = pd.read_csv(TABLES / "latency.csv"), pd.read_csv(TABLES / "fewshot.csv")
+    with project_style():
+        figure = draw_macs_vs_latency(TABLES)
+    lines = [np.array(line.get_xydata()) for line in figure.axes[0].get_lines()]
+    for pruned, start in (("block", []), ("filters", [[0.0, 0.0]])):
+        own = latency[latency["pruned"] == pruned][["macs_reduction", "reduction"]].to_numpy()
+        expected = np.vstack([*start, 100 * own]) if start else 100 * own
+        assert any(line.shape == expected.shape and np.allclose(line, expected) for line in lines)
+    for _, own in cells.groupby(["method", "target_reduction"]):
+        x = 100 * (1 - own["gmacs"] / own["gmacs_original"]).mean()
+        expected = np.array([[x, 100 * own["measured_reduction"].mean()]])
+        assert any(line.shape == (1, 2) and np.allclose(line, expected) for line in lines)
+    assert {"20 %", "40 %", "60 %"} <= set(texts_of(figure))
+
+
+def test_names_cover_neither_each_other_nor_points() -> None:
+    rng = np.random.default_rng(0)
+    points = [Point(*at, name=f"b.{i}", color="black") for i, at in enumerate(rng.normal(0, 1, (25, 2)))]
+    with project_style():
+        figure = Figure(figsize=(5, 4))
+        FigureCanvasAgg(figure)
+        ax = figure.subplots()
+        ax.plot([point.x for point in points], [point.y for point in points], "o", markersize=5)
+        left_out = place_names(ax, points)
+        placed = {point.name for point in points} - set(left_out)
+        boxes = boxes_of(figure, placed)
+    assert len(boxes) == len(placed) >= 20
+    assert not any(box.count_overlaps(boxes[:index]) for index, box in enumerate(boxes))
+    at = ax.transData.transform([(point.x, point.y) for point in points])
+    assert not any(box.contains(x, y) for box in boxes for x, y in at)
+
+
+def test_a_crowd_of_points_leaves_out_names_rather_than_cover_others() -> None:
+    points = [Point(0.5 + i / 1e4, 0.5, name=f"a long name {i}", color="black") for i in range(100)]
+    with project_style():
+        figure = Figure(figsize=(3, 3))
+        FigureCanvasAgg(figure)
+        left_out = place_names(figure.subplots(), points)
+        boxes = boxes_of(figure, {point.name for point in points})
+    assert len(boxes) == 100 - len(left_out) < 100
+    assert not any(box.count_overlaps(boxes[:index]) for index, box in enumerate(boxes))
+
+
 def test_recoverability_shows_the_mean_of_each_block_and_fills_those_dropped() -> None:
     make_tables()
     frame = pd.read_csv(TABLES / "blocks.csv")
@@ -171,6 +296,16 @@ def test_curves_draw_the_mean_over_the_seeds_and_kinds_of_loss_apart() -> None:
         assert ax.get_yscale() == "log"
 
 
+def test_a_recovery_without_steps_draws_no_line_and_alone_no_panel() -> None:
+    make_tables(**SCHEMES | {"targets": [0.16], "methods": ["mir", "fskd"]})
+    with project_style():
+        (ax,) = draw_curves(TABLES).axes
+    assert len(ax.get_lines()) == 1 and same_color(ax.get_lines()[0].get_color(), METHOD_STYLES["mir"].color)
+    make_tables(**SCHEMES | {"methods": ["fskd"]}, rank__method="fskd")
+    with project_style():
+        assert "nothing to draw: the grid holds no such cell" in texts_of(draw_curves(TABLES))
+
+
 def test_a_large_grid_has_a_panel_for_each_setting() -> None:
     make_tables(num_images=[50, 500], targets=[0.1, 0.2], seeds=[0])
     with project_style():
@@ -214,3 +349,19 @@ def test_a_method_looks_alike_in_every_grid_and_unlike_the_others() -> None:
     assert (
         len({style.color for style in many.values()}) == len({style.marker for style in many.values()}) == 5
     )
+    known = METHOD_STYLES.values()
+    assert len({style.color for style in known}) == len({style.marker for style in known}) == len(known)
+
+
+def test_a_variant_has_the_shade_of_its_method_and_another_marker() -> None:
+    names = ["practise_official", "practise_mine", "practise", "cd_adam", "cd"]
+    styles = method_styles(pd.DataFrame({"method": names}))
+    for variant, base in {
+        "practise_official": "practise",
+        "practise_mine": "practise",
+        "cd_adam": "cd",
+    }.items():
+        hues = [rgb_to_hsv(to_rgb(styles[name].color))[0] for name in (variant, base)]
+        assert hues[0] == pytest.approx(hues[1], abs=0.01)
+        assert styles[variant].marker != styles[base].marker
+    assert len(set(styles.values())) == 5

@@ -13,11 +13,11 @@ from render_results import BLOCKS, make_params, run_python, write_results
 
 from practise.errors import FileError
 from practise.files import write_result
-from practise.grid import Cell, Paths, cells
+from practise.grid import Cell, Paths, cells, studies
 from practise.params import Params
-from practise.render.formats import DASH, RenderedTable, to_html, to_markdown, to_tex
+from practise.render.formats import DASH, RenderedTable, Strong, to_html, to_markdown, to_tex
 from practise.render.frames import FEWSHOT_COLUMNS, preset_title, thin
-from practise.render.names import block_list, mean_and_std, number, scientific
+from practise.render.names import block_list, criterion_title, mean_and_std, number, scientific
 from practise.render.tables import TABLES, write_tables
 from practise.render.tidy import frame_csv, parse_frame
 from practise.stages import tables as stage
@@ -102,7 +102,7 @@ def test_fewshot_has_the_columns_that_others_rely_on(default_grid: Grid) -> None
 
 
 def test_mean_and_std_over_the_seeds_equal_numpys(default_grid: Grid) -> None:
-    rows = markdown_rows(default_grid.text("fewshot.md"))
+    rows = markdown_rows(default_grid.text("schemes.md"))
     for method, title in {"bp_blocks": "BP (blocks)", "practise": "PRACTISE"}.items():
         cells_of = [values for cell, values in default_grid.written.items() if cell.method == method]
         top1 = np.array([values["top1"] for values in cells_of])
@@ -115,12 +115,12 @@ def test_mean_and_std_over_the_seeds_equal_numpys(default_grid: Grid) -> None:
 def test_markdown_latex_and_html_hold_the_same_cells(default_grid: Grid) -> None:
     for name in TABLES:
         rows = markdown_rows(default_grid.text(f"{name}.md"))
-        page = default_grid.text(f"{name}.html")
+        page = default_grid.text(f"{name}.html").replace("<b>", "**").replace("</b>", "**")
         in_html = [
             re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line) for line in re.findall(r"<tr>.*?</tr>", page)
         ]
         assert [[html.unescape(cell) for cell in row] for row in in_html] == rows
-        tex = default_grid.text(f"{name}.tex")
+        tex = re.sub(r"\\textbf{(.*?)}", r"**\1**", default_grid.text(f"{name}.tex"))
         plain = tex.replace(r"$\pm$", "±").replace("---", DASH).replace(r"\_", "_").replace(r"\%", "%")
         plain = plain.replace(r"$\tau$", "τ").replace("$-$", "−").replace(r"\{", "{").replace(r"\}", "}")
         in_tex = [
@@ -130,20 +130,24 @@ def test_markdown_latex_and_html_hold_the_same_cells(default_grid: Grid) -> None
 
 
 def test_results_of_an_earlier_larger_grid_stay_out() -> None:
-    write_results(make_params(seeds=[0, 1, 2], targets=[0.1, 0.2]))
+    write_results(make_params(seeds=[0, 1, 2], targets=[0.1, 0.2], rank__seeds=[0, 1, 2]))
     smaller = make_params(seeds=[1], targets=[0.2])
     write_tables(smaller, OUT)
     assert pd.read_csv(OUT / "fewshot.csv")["seed"].tolist() == [1, 1]
     assert set(pd.read_csv(OUT / "recovery.csv")["target_reduction"]) == {0.2}
-    assert set(pd.read_csv(OUT / "blocks.csv")["seed"]) == {1}
+    for name in ("blocks", "criteria", "oracle"):
+        assert set(pd.read_csv(OUT / f"{name}.csv")["seed"]) == {1}
 
 
-@pytest.mark.parametrize("kind", ["select", "accuracy", "student_latency", "latency", "score", "history"])
+@pytest.mark.parametrize(
+    "kind", ["select", "accuracy", "student_latency", "latency", "score", "history", "rank"]
+)
 def test_a_missing_result_is_named_with_the_command_that_makes_it(kind: str) -> None:
     params = make_params(seeds=[0])
     write_results(params)
     paths, cell = Paths.of(params), cells(params)[0]
-    missing = paths.latency(cell.network) if kind == "latency" else getattr(paths, kind)(cell)
+    argument = {"latency": cell.network, "rank": studies(params)[0]}.get(kind, cell)
+    missing = getattr(paths, kind)(argument)
     missing.unlink()
     with pytest.raises(FileError, match="no such file, make it with") as error:
         write_tables(params, OUT)
@@ -177,7 +181,7 @@ def test_one_seed_has_no_spread_anywhere() -> None:
     params = make_params(seeds=[7])
     write_results(params)
     write_tables(params, OUT)
-    for name in ("fewshot", "blocks", "recovery"):
+    for name in ("schemes", "fewshot", "criteria", "oracle", "blocks", "recovery"):
         assert "±" not in (OUT / f"{name}.md").read_text()
     for name in ("metrics", "latency_metrics"):
         assert "_std" not in (OUT / f"{name}.json").read_text()
@@ -226,15 +230,214 @@ def test_blocks_table_divides_recoverability_by_the_latency_reduction() -> None:
 
 def test_latency_table_lists_blocks_in_network_order_behind_the_original(default_grid: Grid) -> None:
     header, *body = markdown_rows(default_grid.text("latency.md"))
-    assert [row[0] for row in body] == ["none (original)", *BLOCKS]
+    assert [row[0] for row in body] == ["nothing (original)", *BLOCKS]
     assert body[0][header.index("Reduction %")] == DASH
+
+
+def scheme_params(**changes: object) -> Params:
+    """Params of schemes of both styles, one of which takes no steps."""
+    schemes = {
+        "methods__mir": {"criterion": "l1_filters", "loss": "mimic", "preset": "default"},
+        "methods__fskd": {
+            "criterion": "l1_filters",
+            "loss": "mimic",
+            "preset": "default",
+            "recover": {"steps": 0, "start": "fskd"},
+        },
+    }
+    grid = {"methods": ["practise", "mir", "fskd", "bp_blocks"], "targets": [0.16, 0.2]}
+    return make_params(**(schemes | grid | {"latency__thinner": [0.16, 0.2]} | changes))
+
+
+def test_schemes_are_means_over_the_seeds_with_the_most_accurate_last() -> None:
+    params = scheme_params(num_images=[50, 500])
+    written = write_results(params)
+    write_tables(params, OUT)
+    frame = pd.read_csv(OUT / "schemes.csv")
+    assert len(frame) == 16
+    for row in frame.itertuples():
+        mine = [
+            values
+            for cell, values in written.items()
+            if (cell.num_images, cell.target, cell.method)
+            == (row.num_images, row.target_reduction, row.method)
+        ]
+        saved = [values["reduction"] for values in mine]
+        assert row.seeds == 3
+        assert row.top1_mean == pytest.approx(np.mean([values["top1"] for values in mine]))
+        assert row.top1_std == pytest.approx(np.std([values["top1"] for values in mine], ddof=1))
+        assert row.off_target == pytest.approx(np.mean(saved) - row.target_reduction)
+        assert row.gmacs_reduction == pytest.approx(1 - 0.1 / 0.1275)
+        if row.method in ("mir", "fskd"):
+            removed = np.mean([values["filters_removed"] for values in mine])
+            assert (row.style, row.filters_removed) == ("filters", pytest.approx(removed))
+        else:
+            assert (row.style, row.dropped_blocks) == (
+                "blocks",
+                "; ".join(" ".join(values["dropped"]) for values in mine),
+            )
+    header, *body = markdown_rows((OUT / "schemes.md").read_text())
+    setting = [header.index("Handed over"), header.index("Target")]
+    shown: dict[tuple[str, ...], list[float]] = {}
+    for row in body:
+        if row[header.index("Method")] != "original":
+            top1 = float(row[header.index("Top-1 %")].split(" ± ")[0])
+            shown.setdefault(tuple(row[at] for at in setting), []).append(top1)
+    assert len(shown) == 4
+    assert all(values == sorted(values) for values in shown.values())
+    mir = frame[(frame["method"] == "mir") & (frame["target_reduction"] == 0.2)]
+    assert f"{100 * mir['filters_removed'].iloc[0]:.0f} % of filters" in (OUT / "schemes.md").read_text()
+
+
+def test_a_scheme_that_misses_its_target_is_marked() -> None:
+    params = scheme_params(seeds=[0], targets=[0.2])
+    write_results(params)
+    cell = next(cell for cell in cells(params) if cell.method == "mir")
+    path = Paths.of(params).student_latency(cell)
+    content = json.loads(path.read_text())
+    content["result"]["student"]["reduction"] = 0.17
+    path.write_text(json.dumps(content))
+    write_tables(params, OUT)
+    text = (OUT / "schemes.md").read_text()
+    rows = markdown_rows(text)
+    assert row_of(rows, "MiR")["Latency reduction %"] == "17.0 ‡"
+    assert "‡" not in row_of(rows, "PRACTISE")["Latency reduction %"]
+    assert "‡ Measured more than 2 points away from the target." in text
+    assert r"17.0 \ddag{}" in (OUT / "schemes.tex").read_text()
+
+
+def test_only_where_latencies_match_the_caption_says_so() -> None:
+    sentence = "Every scheme prunes until its measured latency meets the target."
+    by_macs = {"criterion": "l1_filters", "loss": "mimic", "preset": "default", "select": {"match": "macs"}}
+    for changes, said in (
+        ({}, True),
+        ({"methods": ["practise", "bp_blocks"], "targets": [2]}, False),
+        ({"methods": ["practise", "mine"], "methods__mine": by_macs}, False),
+    ):
+        params = scheme_params(seeds=[0], **changes)
+        write_results(params)
+        write_tables(params, OUT)
+        assert (sentence in " ".join((OUT / "schemes.md").read_text().split())) == said
+
+
+def test_the_best_method_for_each_number_of_images_is_bold() -> None:
+    params = scheme_params(num_images=[50, 500])
+    written = write_results(params)
+    write_tables(params, OUT)
+    header, *body = markdown_rows((OUT / "fewshot.md").read_text())
+    assert header == ["Target", "Method", "50 images", "500 images"]
+    titles = {"practise": "PRACTISE", "mir": "MiR", "fskd": "FSKD", "bp_blocks": "BP (blocks)"}
+    for target in params.grid.targets:
+        for count in params.grid.num_images:
+            top1 = {method: [] for method in titles}
+            for cell, values in written.items():
+                if (cell.target, cell.num_images) == (target, count):
+                    top1[cell.method].append(values["top1"])
+            best = max(top1, key=lambda method: np.mean(top1[method]))
+            for method, title in titles.items():
+                row = next(row for row in body if row[:2] == [f"{100 * target:g} %", title])
+                mean, std = np.mean(top1[method]), np.std(top1[method], ddof=1)
+                bold = "**" if method == best else ""
+                assert row[header.index(f"{count} images")] == f"{bold}{mean:.1f} ± {std:.1f}{bold}"
+
+
+def test_a_recovery_without_steps_has_no_loss() -> None:
+    params = scheme_params(targets=[0.2])
+    write_results(params)
+    write_tables(params, OUT)
+    row = row_of(markdown_rows((OUT / "recovery.md").read_text()), "FSKD")
+    assert (row["Steps"], row["First loss"], row["Last loss"]) == ("0", DASH, DASH)
+    assert row_of(markdown_rows((OUT / "recovery.md").read_text()), "MiR")["Steps"] == "60"
+
+
+def test_thinner_networks_stand_behind_the_blocks() -> None:
+    params = scheme_params(seeds=[0])
+    write_results(params)
+    write_tables(params, OUT)
+    frame = pd.read_csv(OUT / "latency.csv")
+    assert frame["pruned"].tolist() == ["nothing", *["block"] * len(BLOCKS), *["filters"] * 3]
+    assert frame["filters_removed"].tolist()[-3:] == [0.2, 0.4, 0.6]
+    assert frame["macs_reduction"].tolist()[-3:] == pytest.approx([0.18, 0.36, 0.54])
+    header, *body = markdown_rows((OUT / "latency.md").read_text())
+    last = dict(zip(header, body[-1], strict=True))
+    assert (last["Without"], last["MACs reduction %"]) == ("60 % of filters", "54.00")
+    assert last["Reduction %"] == f"{100 * frame['reduction'].iloc[-1]:.2f}"
+
+
+def spearman(one: list[float], other: list[float]) -> float:
+    """Spearman's correlation by the textbook formula; no ties."""
+    ranks = [np.argsort(np.argsort(values)) for values in (one, other)]
+    count = len(one)
+    return 1 - 6 * float(np.sum((ranks[0] - ranks[1]) ** 2)) / (count * (count**2 - 1))
+
+
+def test_criteria_are_judged_by_the_oracle_of_all_seeds_and_the_oracle_by_the_others() -> None:
+    params = make_params(rank__seeds=[0, 1, 2])
+    write_results(params)
+    write_tables(params, OUT)
+    results = {
+        study.seed: json.loads(Paths.of(params).rank(study).read_text())["result"]
+        for study in studies(params)
+    }
+    lost = {
+        seed: [result["top1_original"] - block["top1"] for block in result["blocks"]]
+        for seed, result in results.items()
+    }
+    frame = pd.read_csv(OUT / "criteria.csv")
+    assert len(frame) == 3 * 7 * 3
+    for (seed, name), rows in frame.groupby(["seed", "criterion"]):
+        criterion = next(each for each in results[seed]["criteria"] if each["criterion"] == name)
+        judges = [other for other in lost if name != "oracle" or other != seed]
+        truth = np.mean([lost[judge] for judge in judges], axis=0)
+        if name == "latency":
+            assert rows["rank_correlation"].isna().all()
+        else:
+            expected = spearman([criterion["scores"][block] for block in BLOCKS], truth)
+            assert rows["rank_correlation"].tolist() == pytest.approx([expected] * 3)
+        oracles = [results[judge]["criteria"][-1]["order"] for judge in judges]
+        places = np.array([[order.index(block) for block in BLOCKS] for order in oracles]).mean(axis=0)
+        if len(set(places)) == len(places):
+            expected = spearman([criterion["order"].index(block) for block in BLOCKS], places)
+            assert rows["rank_correlation_per_latency"].tolist() == pytest.approx([expected] * 3)
+        assert rows["top1"].tolist() == [choice["top1"] for choice in criterion["choices"]]
+
+
+def test_the_best_criterion_is_bold_and_never_the_oracle() -> None:
+    params = make_params(rank__seeds=[0, 1, 2])
+    write_results(params)
+    write_tables(params, OUT)
+    frame = pd.read_csv(OUT / "criteria.csv")
+    header, *body = markdown_rows((OUT / "criteria.md").read_text())
+    assert [row[0] for row in body][-1] == "oracle" and "**" not in " ".join(body[-1])
+    for count in (1, 2, 3):
+        column = header.index(f"Top-1 % without {count} block{'s' if count > 1 else ''}")
+        means = frame[frame["count"] == count].groupby("criterion")["top1"].mean()
+        winner = criterion_title(means.drop("oracle").idxmax())
+        bold = {row[0]: row[column] for row in body if row[column].startswith("**")}
+        assert list(bold) == [winner]
+        assert bold[winner].startswith(f"**{means.drop('oracle').max():.1f} ± ")
+
+
+def test_the_oracle_table_has_the_accuracy_without_each_block_and_everyones_place() -> None:
+    params = make_params(rank__seeds=[0, 1])
+    write_results(params)
+    write_tables(params, OUT)
+    results = [json.loads(Paths.of(params).rank(study).read_text())["result"] for study in studies(params)]
+    header, *body = markdown_rows((OUT / "oracle.md").read_text())
+    assert [row[0] for row in body] == BLOCKS
+    for position, row in enumerate(body):
+        top1 = [result["blocks"][position]["top1"] for result in results]
+        shown = dict(zip(header, row, strict=True))
+        assert shown["Top-1 % without it"] == f"{np.mean(top1):.1f} ± {np.std(top1, ddof=1):.1f}"
+        places = [result["criteria"][5]["order"].index(row[0]) + 1 for result in results]
+        assert shown["recoverability"] == f"{np.mean(places):.1f}"
 
 
 def test_the_papers_value_stands_beside_ours_only_in_the_papers_setting() -> None:
     params = paper_params(num_images=[50, 100], methods=["bp_blocks", "practise"])
     written = write_results(params, image_size=224, num_evaluation=50_000)
     write_tables(params, OUT)
-    header, *body = markdown_rows((OUT / "fewshot.md").read_text())
+    header, *body = markdown_rows((OUT / "schemes.md").read_text())
     shown = {(row[header.index("Method")], row[header.index("Handed over")]): row for row in body}
     ours = np.mean(
         [
@@ -267,11 +470,11 @@ def test_another_setting_has_no_paper_column(
     write_results(params, image_size=image_size, num_evaluation=num_evaluation)
     write_tables(params, OUT)
     assert pd.read_csv(OUT / "fewshot.csv")["paper_top1"].isna().all()
-    assert "Paper" not in (OUT / "fewshot.md").read_text()
+    assert "Paper" not in (OUT / "schemes.md").read_text()
 
 
 def test_every_caption_names_hardware_and_n(default_grid: Grid) -> None:
-    for name in ("fewshot", "latency", "blocks"):
+    for name in ("schemes", "fewshot", "latency", "blocks"):
         text = " ".join(default_grid.text(f"{name}.md").split())
         assert "Example CPU, 2 threads, fp32, batch 1, 128 × 128 pixels" in text
         assert "n = " in text
@@ -282,7 +485,7 @@ def test_further_batch_sizes_are_further_columns_in_every_format() -> None:
     written = write_results(params)
     write_tables(params, OUT)
     frame = pd.read_csv(OUT / "fewshot.csv")
-    rows = markdown_rows((OUT / "fewshot.md").read_text())
+    rows = markdown_rows((OUT / "schemes.md").read_text())
     at = rows[0].index("Latency reduction %")
     assert rows[0][at : at + 4] == [
         "Latency reduction %",
@@ -299,10 +502,11 @@ def test_further_batch_sizes_are_further_columns_in_every_format() -> None:
             np.testing.assert_allclose(in_csv, own)
             shown = f"{100 * own.mean():.1f} ± {100 * own.std(ddof=1):.1f}"
             assert row_of(rows, title)[f"Reduction % at batch {size}"] == shown
-            assert shown in (OUT / "fewshot.html").read_text()
-            assert shown.replace("±", r"$\pm$") in (OUT / "fewshot.tex").read_text()
-    text = (OUT / "fewshot.csv").read_text()
-    assert frame_csv(parse_frame(text)) == text
+            assert shown in (OUT / "schemes.html").read_text()
+            assert shown.replace("±", r"$\pm$") in (OUT / "schemes.tex").read_text()
+    for name in ("fewshot", "schemes"):
+        text = (OUT / f"{name}.csv").read_text()
+        assert frame_csv(parse_frame(text)) == text
 
 
 def test_an_unstable_time_at_a_further_batch_size_is_marked_there_alone() -> None:
@@ -313,7 +517,7 @@ def test_an_unstable_time_at_a_further_batch_size_is_marked_there_alone() -> Non
     content["result"]["also"][0]["original"]["unstable"] = True
     path.write_text(json.dumps(content))
     write_tables(params, OUT)
-    text = (OUT / "fewshot.md").read_text()
+    text = (OUT / "schemes.md").read_text()
     shown = row_of(markdown_rows(text), "BP (blocks)")
     assert shown["Reduction % at batch 16"].endswith("†")
     assert "†" not in shown["Latency reduction %"] + shown["Median ms"]
@@ -321,7 +525,7 @@ def test_an_unstable_time_at_a_further_batch_size_is_marked_there_alone() -> Non
 
 
 def test_without_further_batch_sizes_there_is_no_such_column(default_grid: Grid) -> None:
-    assert not any("batch" in column for column in markdown_rows(default_grid.text("fewshot.md"))[0])
+    assert not any("batch" in column for column in markdown_rows(default_grid.text("schemes.md"))[0])
     assert default_grid.text("fewshot.csv").partition("\n")[0].split(",") == list(FEWSHOT_COLUMNS)
 
 
@@ -333,7 +537,7 @@ def test_unstable_times_are_marked() -> None:
     content["result"]["student"]["unstable"] = True
     path.write_text(json.dumps(content))
     write_tables(params, OUT)
-    rows = markdown_rows((OUT / "fewshot.md").read_text())
+    rows = markdown_rows((OUT / "schemes.md").read_text())
     assert row_of(rows, "BP (blocks)")["Median ms"].endswith("†")
     assert "†" not in row_of(rows, "PRACTISE")["Median ms"]
 
@@ -401,6 +605,13 @@ def test_block_lists_say_how_often_where_seeds_disagree() -> None:
     )
     assert block_list(["blocks.9 blocks.10"]) == "blocks.{9, 10}"
     assert block_list([""]) == DASH
+
+
+def test_what_stands_out_does_so_in_every_format() -> None:
+    table = RenderedTable("t", "c", ("A", "B"), (("a_b", Strong("50 %")),))
+    assert "| a_b | **50 %** |" in to_markdown(table)
+    assert r"a\_b & \textbf{50 \%} \\" in to_tex(table)
+    assert '<td>a_b</td><td class="r"><b>50 %</b></td>' in to_html(table)
 
 
 def test_special_characters_survive_every_format() -> None:

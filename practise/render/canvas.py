@@ -4,10 +4,11 @@ The same frame gives the same bytes: no dates, no random identifiers, no interac
 """
 
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import matplotlib as mpl
 import matplotlib.style
@@ -15,12 +16,13 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from practise.files import atomic
-from practise.render.names import count_of, loss_title, target_title
+from practise.render.names import base_method, count_of, criterion_title, loss_title, target_title
 from practise.render.tidy import groups
 
 STYLE = Path(__file__).with_name("style.mplstyle")
@@ -41,30 +43,57 @@ class MethodStyle(NamedTuple):
     marker: str
 
 
-# Paul Tol's "vibrant" scheme; markers differ too, so that no figure depends on colour alone.
+# After Paul Tol's "vibrant" scheme; markers differ too, so that no figure depends on colour alone.
 METHOD_STYLES: Mapping[str, MethodStyle] = {
     "practise": MethodStyle("#0077BB", "o"),
     "bp_blocks": MethodStyle("#EE7733", "s"),
     "mir": MethodStyle("#009988", "^"),
     "cd": MethodStyle("#CC3311", "D"),
     "fskd": MethodStyle("#EE3377", "v"),
-    "kd": MethodStyle("#33BBEE", "P"),
+    "kd": MethodStyle("#7E4FA8", "P"),
+    "bp_filters": MethodStyle("#A67C00", "X"),
 }
 OTHER_STYLES = tuple(
     map(
         MethodStyle,
-        ("#AA3377", "#228833", "#BBAA00", "#666666", "#004488", "#882255"),
-        ("X", "<", ">", "h", "d", "p"),
+        ("#666666", "#228833", "#66CCEE", "#AA3377", "#004488", "#882255"),
+        ("h", "<", ">", "*", "d", "p"),
     )
 )
+VARIANTS = ((0.45, "d"), (-0.4, "p"), (0.65, "h"), (-0.6, "<"))
+"""How variants of a method differ from it: the share of white, or of black, in the colour; the marker."""
 
 
 def method_styles(frame: pd.DataFrame) -> dict[str, MethodStyle]:
-    """Return the style of each method in `frame`, in its order; unknown methods take spare ones in turn."""
-    methods = list(frame["method"].unique())
-    others = [method for method in methods if method not in METHOD_STYLES]
-    spare = {method: OTHER_STYLES[index % len(OTHER_STYLES)] for index, method in enumerate(others)}
-    return {method: METHOD_STYLES.get(method) or spare[method] for method in methods}
+    """Return the style of each method in `frame`, in its order.
+
+    A variant of a known method has its colour, lighter or darker; unknown methods take spare styles in turn.
+    """
+    styles: dict[str, MethodStyle] = {}
+    used: Counter[str | None] = Counter()
+    for method in frame["method"].unique():
+        base = base_method(method)
+        if method in METHOD_STYLES:
+            styles[method] = METHOD_STYLES[method]
+        elif base is not None and base in METHOD_STYLES:
+            share, marker = VARIANTS[used[base] % len(VARIANTS)]
+            styles[method] = MethodStyle(shaded(METHOD_STYLES[base].color, share), marker)
+        else:
+            styles[method] = OTHER_STYLES[used[None] % len(OTHER_STYLES)]
+        if method not in METHOD_STYLES:
+            used[base] += 1
+    return styles
+
+
+def shaded(color: str, share: float) -> str:
+    """Return a colour with a share of white mixed in, or of black where the share is negative.
+
+    >>> shaded("#204060", 0.5), shaded("#204060", -0.5)
+    ('#90a0b0', '#102030')
+    """
+    other = 1.0 if share > 0 else 0.0
+    red, green, blue = ((1 - abs(share)) * part + abs(share) * other for part in to_rgb(color))
+    return to_hex((red, green, blue))
 
 
 @contextmanager
@@ -101,6 +130,7 @@ def draw_panels(
     legend: Sequence[Artist] = (),
     panel_height: float = 3.9,
     always: Sequence[str] = (),
+    columns: int = 2,
 ) -> tuple[Figure, list[Panel]]:
     """Return a figure with title, legend and note, and one empty panel for each setting of the frame.
 
@@ -112,11 +142,12 @@ def draw_panels(
         legend: The handles of a legend above the panels.
         panel_height: Height of a panel in inches.
         always: Which of `keys` a panel's title names even when there is only one value.
+        columns: How many panels stand side by side, at most.
     """
     settings = _settings(frame, keys)
-    columns = 1 if len(settings) <= 1 else 2
+    columns = max(1, min(columns, len(settings)))
     lines = max(1, -(-len(settings) // columns))
-    width = 7.0 if columns == 1 else 8.4
+    width = {1: 7.0, 2: 8.4}.get(columns, 9.9)
     note = textwrap.fill(note, int(14.5 * width))  # as many characters as fit
     legend_columns = 4 if columns == 1 else 5
     head = 0.38 + 0.24 * -(-len(legend) // legend_columns)
@@ -177,17 +208,19 @@ def setting_words(setting: Mapping[str, Any], shown: Sequence[str]) -> list[str]
         "num_images": lambda value: count_of("image", value),
         "target_reduction": lambda value: f"target {target_title(value)}",
         "loss": loss_title,
+        "criterion": criterion_title,
     }
     return [words[key](value) for key, value in setting.items() if key in shown]
 
 
-def plain_log_axis(ax: Axes) -> None:
-    """Make the y axis logarithmic, labelled with plain numbers: 0.02, not 2 × 10⁻²."""
-    ax.set_yscale("log")
-    low, high = ax.get_ylim()
-    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 100 else (1.0,)))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
+def plain_log_axis(ax: Axes, which: Literal["x", "y"] = "y") -> None:
+    """Make an axis logarithmic, labelled with plain numbers: 0.02, not 2 × 10⁻²."""
+    ax.set(**{f"{which}scale": "log"})
+    axis = {"x": ax.xaxis, "y": ax.yaxis}[which]
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low < 100 else (1.0,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def say_nothing(ax: Axes, sentence: str) -> None:

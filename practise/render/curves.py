@@ -21,7 +21,7 @@ def draw_curves(tables: Path) -> Figure:
     Args:
         tables: The directory of the tables; `recovery.csv` is read.
     """
-    frame = read_frame(tables / "recovery.csv")
+    frame = read_frame(tables / "recovery.csv").dropna(subset="value")
     styles = method_styles(frame)
     targets = list(frame["target_reduction"].unique())
     dashes = {target: DASHES[index % len(DASHES)] for index, target in enumerate(targets)}

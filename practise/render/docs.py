@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pandas as pd
+
 from practise.errors import FileError, guess
 from practise.files import write_text
 from practise.grid import Paths
@@ -18,14 +20,27 @@ from practise.params import Params
 from practise.render.cost import cost_sentence, read_cost, write_cost
 from practise.render.figures import write_figures
 from practise.render.formats import to_markdown
-from practise.render.names import mean_and_std, method_title, number
+from practise.render.names import (
+    criterion_title,
+    mean_and_std,
+    method_title,
+    number,
+    plus_minus,
+    target_title,
+)
 from practise.render.tables import TABLES, write_rendered
-from practise.render.tidy import SETTING, groups, read_frame
+from practise.render.tidy import STUDY, groups, read_frame
 
 FOLDER = Path("docs/results")
 """Where the rendered copies lie, a folder for each profile."""
 
 MARKED = re.compile(r"(<!-- practise docs: ([\w-]+)/([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+MOST_TOLD = 3
+"""As many schemes are all told of in a summary."""
+ALWAYS_TOLD = ("practise", "bp_blocks")
+"""The schemes that a summary never leaves out."""
 
 
 def docs(params: Params) -> None:
@@ -108,30 +123,99 @@ def fill(page: Path, folder: Path) -> bool:
 
 
 def summary(folder: Path) -> str:
-    """Return the result in one sentence for each setting."""
-    frame = read_frame(folder / "fewshot.csv")
-    sentences = []
-    for (network, images, num_images, _), cells in groups(frame, SETTING):
-        parts = [
-            f"{method_title(method)} keeps {mean_and_std(own['top1'], 1)} % top-1 "
-            f"at {mean_and_std(100 * own['measured_reduction'], 1)} % less measured latency"
-            for (method,), own in groups(cells, ("method",))
-        ]
+    """Return the result in words: for each setting a sentence, or one for each of several targets."""
+    frame = read_frame(folder / "schemes.csv")
+    paragraphs = []
+    for (network, images, num_images), cells in groups(frame, STUDY):
         original = number(cells["top1_original"].iloc[0], 1)
         setting = f"**{network}** on `{images}`, {num_images} images handed over, {original} % at first"
-        sentences.append(f"{setting}: {'; '.join(parts)}.")
-    return "\n\n".join(sentences)
+        kept = {target: _kept(schemes) for (target,), schemes in groups(cells, ("target_reduction",))}
+        if len(kept) == 1:
+            paragraphs.append(f"{setting}: {'; '.join(*kept.values())}.")
+        else:
+            told = (f"Target {target_title(target)}: {'; '.join(parts)}." for target, parts in kept.items())
+            paragraphs.append(f"{setting}. {' '.join(told)}")
+    return "\n\n".join(paragraphs)
 
 
-def table(folder: Path) -> str:
-    """Return the main table with its caption."""
-    return to_markdown(TABLES["fewshot"].render(read_frame(folder / "fewshot.csv")))
+def _kept(schemes: pd.DataFrame) -> list[str]:
+    """Return what schemes keep and save, a phrase for each that is worth telling of."""
+    told = _told(schemes)
+    phrases = []
+    for scheme in told:
+        top1 = plus_minus(scheme["top1_mean"], scheme["top1_std"], 1)
+        saved = plus_minus(100 * scheme["measured_reduction_mean"], 100 * scheme["measured_reduction_std"], 1)
+        best = (
+            ", the best that prunes filters,"
+            if scheme["style"] == "filters" and len(told) < len(schemes)
+            else ""
+        )
+        phrases.append(
+            f"{method_title(scheme['method'])}{best} keeps {top1} % top-1 at {saved} % less measured latency"
+        )
+    return phrases
+
+
+def _told(schemes: pd.DataFrame) -> list[pd.Series]:
+    """Return the schemes that a summary tells of: few all, of many the best of each kind and the baseline."""
+    rows = [row for _, row in schemes.iterrows()]
+    if len(rows) <= MOST_TOLD:
+        return rows
+    best = [
+        max(kind, key=lambda row: row["top1_mean"])
+        for style in ("blocks", "filters")
+        if (kind := [row for row in rows if row["style"] == style])
+    ]
+    told = {row["method"] for row in best} | set(ALWAYS_TOLD)
+    ranked = sorted(rows, key=lambda row: row["top1_mean"], reverse=True)
+    return [row for row in ranked if row["method"] in told]
+
+
+def rendered(name: str) -> Callable[[Path], str]:
+    """Return a region that shows a table with its caption."""
+    return lambda folder: to_markdown(TABLES[name].render(read_frame(folder / f"{name}.csv")))
 
 
 def picture(folder: Path) -> str:
     """Return the main figure with the result in words for those who cannot see it."""
-    words = re.sub(r"[*`]", "", summary(folder)).replace("\n\n", " ")
-    return f"![Accuracy against measured latency. {words}]({FOLDER.as_posix()}/{folder.name}/tradeoff.png)"
+    return _picture(folder, "tradeoff", f"Accuracy against measured latency. {_plain(summary(folder))}")
+
+
+def criteria_picture(folder: Path) -> str:
+    """Return the figure of the criteria with their rank correlations in words."""
+    frame = read_frame(folder / "criteria.csv").drop_duplicates([*STUDY, "seed", "criterion"])
+    words = [
+        f"{criterion_title(criterion)} {mean_and_std(own['rank_correlation'], 2)}"
+        for (criterion,), own in groups(frame, ("criterion",))
+        if own["rank_correlation"].notna().any()
+    ]
+    return _picture(
+        folder,
+        "criteria",
+        "What criteria say of a block, and the accuracy when it is gone. Rank correlation with the accuracy "
+        f"lost: {', '.join(words)}.",
+    )
+
+
+def macs_picture(folder: Path) -> str:
+    """Return the figure of MACs and latency with the means of each style in words."""
+    frame = read_frame(folder / "schemes.csv")
+    words = [
+        f"schemes that prune {style} save {number(100 * own['gmacs_reduction'].mean(), 0)} % of the MACs and "
+        f"{number(100 * own['measured_reduction_mean'].mean(), 0)} % of the latency"
+        for (style,), own in groups(frame, ("style",))
+    ]
+    return _picture(
+        folder, "macs_vs_latency", f"What MACs promise and what is measured: on average {', '.join(words)}."
+    )
+
+
+def _picture(folder: Path, figure: str, words: str) -> str:
+    return f"![{words}]({FOLDER.as_posix()}/{folder.name}/{figure}.png)"
+
+
+def _plain(markdown: str) -> str:
+    return re.sub(r"[*`]", "", markdown).replace("\n\n", " ")
 
 
 def hardware(folder: Path) -> str:
@@ -152,8 +236,12 @@ def cost(folder: Path) -> str:
 
 REGIONS: Mapping[str, Callable[[Path], str]] = {
     "summary": summary,
-    "table": table,
+    "table": rendered("schemes"),
+    "fewshot": rendered("fewshot"),
+    "criteria": rendered("criteria"),
     "picture": picture,
+    "criteria_picture": criteria_picture,
+    "macs_picture": macs_picture,
     "hardware": hardware,
     "cost": cost,
 }

@@ -9,12 +9,16 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from practise.render.canvas import FORMATS, project_style, save
+from practise.render.criteria_figure import draw_criteria
 from practise.render.curves import draw_curves
+from practise.render.macs_vs_latency import draw_macs_vs_latency
 from practise.render.recoverability import draw_recoverability
 from practise.render.tradeoff import draw_tradeoff
 
 FIGURES: Mapping[str, Callable[[Path], Figure]] = {
     "tradeoff": draw_tradeoff,
+    "criteria": draw_criteria,
+    "macs_vs_latency": draw_macs_vs_latency,
     "recoverability": draw_recoverability,
     "curves": draw_curves,
 }

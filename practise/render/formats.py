@@ -30,6 +30,7 @@ _TEX_ESCAPES = {
     "Δ": r"$\Delta$",
     "τ": r"$\tau$",
     "†": r"\dag{}",
+    "‡": r"\ddag{}",
     DASH: "---",
     "–": "--",
     "…": r"\ldots{}",
@@ -45,6 +46,12 @@ _HTML_STYLE = (
 )
 
 
+class Strong(str):
+    """A cell that stands out, such as the best of its column; each format sets it in bold."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class RenderedTable:
     """A table of finished strings.
@@ -53,7 +60,7 @@ class RenderedTable:
         title: One line that names the table.
         caption: One or two sentences: what was measured, on which hardware, how often.
         headers: Column headings.
-        rows: Cells, one tuple per row, as long as `headers`.
+        rows: Cells, one tuple per row, as long as `headers`; a `Strong` one stands out.
         text_columns: Indices of the columns set flush left; the others hold numbers and are set flush right.
         notes: Sentences below the table.
     """
@@ -99,7 +106,7 @@ def arrange(
 
 def to_markdown(table: RenderedTable) -> str:
     """Return the table as Markdown whose columns also line up in a terminal."""
-    cells = [[cell.replace("|", r"\|") for cell in row] for row in (table.headers, *table.rows)]
+    cells = [[_markdown_cell(cell) for cell in row] for row in (table.headers, *table.rows)]
     widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(table.headers))]
 
     def line(row: Sequence[str]) -> str:
@@ -119,6 +126,11 @@ def to_markdown(table: RenderedTable) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _markdown_cell(cell: str) -> str:
+    text = cell.replace("|", r"\|")
+    return f"**{text}**" if isinstance(cell, Strong) else text
+
+
 def escape_tex(text: str) -> str:
     """Return `text` with every character that LaTeX reads specially replaced."""
     return "".join(_TEX_ESCAPES.get(character, character) for character in text)
@@ -130,7 +142,7 @@ def to_tex(table: RenderedTable) -> str:
     caption = escape_tex(" ".join([f"{table.title}.", table.caption, *table.notes]))
 
     def line(row: Sequence[str]) -> str:
-        return " & ".join(escape_tex(cell) for cell in row) + r" \\"
+        return " & ".join(map(_tex_cell, row)) + r" \\"
 
     return "\n".join(
         [
@@ -150,14 +162,19 @@ def to_tex(table: RenderedTable) -> str:
     )
 
 
+def _tex_cell(cell: str) -> str:
+    text = escape_tex(cell)
+    return rf"\textbf{{{text}}}" if isinstance(cell, Strong) else text
+
+
 def to_html(table: RenderedTable) -> str:
     """Return the table as one self-contained HTML page."""
 
     def line(row: Sequence[str], tag: str) -> str:
         cells = (
-            f"<{tag}>{html.escape(cell)}</{tag}>"
+            f"<{tag}>{_html_cell(cell)}</{tag}>"
             if column in table.text_columns
-            else f'<{tag} class="r">{html.escape(cell)}</{tag}>'
+            else f'<{tag} class="r">{_html_cell(cell)}</{tag}>'
             for column, cell in enumerate(row)
         )
         return "<tr>" + "".join(cells) + "</tr>"
@@ -179,6 +196,11 @@ def to_html(table: RenderedTable) -> str:
             "",
         ]
     )
+
+
+def _html_cell(cell: str) -> str:
+    text = html.escape(cell)
+    return f"<b>{text}</b>" if isinstance(cell, Strong) else text
 
 
 WRITERS = {"md": to_markdown, "tex": to_tex, "html": to_html}

@@ -4,40 +4,30 @@ The grid of `params.yaml` says which files belong to a table; nothing is searche
 of an earlier, larger grid never slip in. A missing file is one sentence: which, and how to make it.
 """
 
-import csv
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from practise.errors import FileError
-from practise.files import read_result
-from practise.grid import Cell, Paths, cells
+from practise.grid import Cell, cells
 from practise.params import Params
 from practise.render.names import natural_order
 from practise.render.paper import paper_top1
+from practise.render.results import Results
 from practise.render.tidy import DEVICE_COLUMNS, REDUCTION_AT, UNSTABLE_AT
 
 CELL_COLUMNS = ("network", "images", "num_images", "seed", "method", "target_reduction")
 FEWSHOT_COLUMNS = (
     *CELL_COLUMNS,
-    *(
-        "preset",
-        "measured_reduction",
-        "dropped_blocks",
-        "top1",
-        "top1_original",
-        "top5",
-        "top5_original",
-        "gmacs",
-        "gmacs_original",
-    ),
+    *("style", "preset", "match", "measured_reduction", "dropped_blocks", "filters_removed"),
+    *("top1", "top1_original", "top5", "top5_original", "gmacs", "gmacs_original"),
     *("params", "params_original", "median_ms", "median_ms_original", "unstable", "num_evaluation"),
     *("paper_top1", "paper_source"),
     *DEVICE_COLUMNS,
 )
 LATENCY_COLUMNS = (
-    *("network", "dropped_block", "position", "median_ms", "reduction", "spread", "unstable", "rounds"),
+    *("network", "pruned", "dropped_block", "filters_removed", "position"),
+    *("median_ms", "reduction", "macs_reduction", "spread", "unstable", "rounds"),
     *DEVICE_COLUMNS,
 )
 BLOCKS_COLUMNS = (
@@ -55,7 +45,8 @@ MAX_CURVE_POINTS = 200
 def fewshot_frame(params: Params) -> pd.DataFrame:
     """Return one row per cell: accuracy, size and latency before and after, and the paper's accuracy.
 
-    What was measured at further batch sizes stands in further columns, such as `measured_reduction_batch16`.
+    `style` is what a method prunes, `match` what its target is a reduction of; what was measured at further
+    batch sizes stands in further columns, such as `measured_reduction_batch16`.
 
     Raises:
         FileError: A result of the grid is missing or damaged.
@@ -70,9 +61,12 @@ def fewshot_frame(params: Params) -> pd.DataFrame:
         after, before = latency["student"], latency["original"]
         row = {
             **_columns(cell),
+            "style": "blocks" if selected["filters_removed"] is None else "filters",
             "preset": preset_title(params, cell.method),
+            "match": selected["recipe"]["match"],
             "measured_reduction": after["reduction"],
             "dropped_blocks": " ".join(selected["dropped_blocks"]),
+            "filters_removed": selected["filters_removed"],
             "top1": student["top1"],
             "top1_original": original["top1"],
             "top5": student["top5"],
@@ -98,27 +92,27 @@ def fewshot_frame(params: Params) -> pd.DataFrame:
 
 
 def latency_frame(params: Params) -> pd.DataFrame:
-    """Return one row per network and per block dropped alone, the original first, blocks in network order.
+    """Return one row per network that was timed: the original, without each block, with ever fewer filters.
 
     Raises:
         FileError: A result of the grid is missing or damaged.
     """
     results = Results(params)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for network in params.grid.networks:
         latency = results.read(results.paths.latency(network), "latency")
         order = sorted(latency["blocks"], key=natural_order)  # JSON's sorted keys have `10` before `9`
-        measured = {"": {"reduction": 0.0, **latency["original"]}}
-        measured |= {name: latency["blocks"][name] for name in order}
+        nothing = {"pruned": "nothing", "reduction": 0.0, "macs_reduction": 0.0}
+        measured = [nothing | latency["original"]]
+        measured += [{"pruned": "block", "dropped_block": name} | latency["blocks"][name] for name in order]
+        measured += [
+            {"pruned": "filters", "filters_removed": thinner["share"]} | thinner
+            for thinner in latency["thinner"]
+        ]
+        common = {"network": network} | {key: latency[key] for key in ("rounds", *DEVICE_COLUMNS)}
         rows += [
-            {
-                "network": network,
-                "dropped_block": name,
-                "position": position,
-                **{key: value[key] for key in ("median_ms", "reduction", "spread", "unstable")},
-                **{key: latency[key] for key in ("rounds", *DEVICE_COLUMNS)},
-            }
-            for position, (name, value) in enumerate(measured.items())
+            {"dropped_block": "", **value, **common, "position": place}
+            for place, value in enumerate(measured)
         ]
     return pd.DataFrame(rows, columns=LATENCY_COLUMNS)
 
@@ -169,6 +163,8 @@ def blocks_frame(params: Params) -> pd.DataFrame:
 def recovery_frame(params: Params) -> pd.DataFrame:
     """Return the recovery loss against the step, a row per cell and step; nothing measured in time is in it.
 
+    A recovery without steps is one row, step 0, without a loss.
+
     Raises:
         FileError: A result of the grid is missing or damaged.
     """
@@ -177,45 +173,12 @@ def recovery_frame(params: Params) -> pd.DataFrame:
     for cell in cells(params):
         card = results.read(results.paths.student_card(cell), "student")
         recovery = {"loss": card["loss"], "steps": card["steps"]}
-        history = thin(results.history(results.paths.history(cell)), MAX_CURVE_POINTS)
+        history: list[dict[str, Any]] = [
+            *thin(results.history(results.paths.history(cell)), MAX_CURVE_POINTS)
+        ]
+        history = history or [{"step": 0, "value": None, "lr": None}]
         rows += [{**_columns(cell), **recovery, **point} for point in history]
     return pd.DataFrame(rows, columns=RECOVERY_COLUMNS)
-
-
-class Results:
-    """The result files of one params file, each read once.
-
-    Args:
-        params: The params; their profile names the directory of the results.
-    """
-
-    def __init__(self, params: Params) -> None:
-        self.paths = Paths.of(params)
-        folder = Path(params.profile.file).parent
-        self.command = "dvc repro" if folder == Path() else f"dvc repro {folder / 'dvc.yaml'}"
-        self._known: dict[Path, dict[str, Any]] = {}
-
-    def read(self, path: Path, kind: str) -> dict[str, Any]:
-        """Return the result of `kind` at `path`, which must exist."""
-        if path not in self._known:
-            self._known[path] = read_result(self._present(path), kind)
-        return self._known[path]
-
-    def history(self, path: Path) -> list[dict[str, float]]:
-        """Return the rows of a recovery history: step, loss (as `value`) and learning rate."""
-        with open(self._present(path), newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if not {"step", "loss", "lr"} <= set(reader.fieldnames or ()):
-                raise FileError(f"{path}: has the columns {reader.fieldnames}, should have step, loss and lr")
-            return [
-                {"step": int(row["step"]), "value": float(row["loss"]), "lr": float(row["lr"])}
-                for row in reader
-            ]
-
-    def _present(self, path: Path) -> Path:
-        if not path.is_file():
-            raise FileError(f"{path}: no such file, make it with `{self.command}`")
-        return path
 
 
 def preset_title(params: Params, method: str) -> str:

@@ -1,6 +1,8 @@
 """How things are called and written: method titles, means, percentages, block lists, the hardware line."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from os.path import commonprefix
 
 import pandas as pd
 
@@ -9,12 +11,21 @@ from practise.render.formats import DASH
 METHOD_TITLES: Mapping[str, str] = {
     "practise": "PRACTISE",
     "bp_blocks": "BP (blocks)",
+    "bp_filters": "BP (filters)",
     "kd": "KD",
     "fskd": "FSKD",
     "cd": "CD",
     "mir": "MiR",
 }
 """Titles of the methods that the paper names; a variant adds its words, others go by their key."""
+
+CRITERION_TITLES: Mapping[str, str] = {
+    "first_blocks": "first blocks",
+    "latency": "latency alone",
+    "feature_change": "feature change",
+    "output_divergence": "output divergence (CURL)",
+}
+"""Titles of the criteria that rank blocks, where they are not their own key."""
 
 LOSS_TITLES: Mapping[str, str] = {
     "mimic": "feature mimicking",
@@ -36,10 +47,25 @@ def method_title(method: str) -> str:
     >>> method_title("practise"), method_title("practise_official"), method_title("mine")
     ('PRACTISE', 'PRACTISE official', 'mine')
     """
-    for name, title in METHOD_TITLES.items():
-        if method == name or method.startswith(f"{name}_"):
-            return f"{title}{method.removeprefix(name).replace('_', ' ')}"
-    return method
+    base = base_method(method)
+    if base is None:
+        return method
+    return f"{METHOD_TITLES[base]}{method.removeprefix(base).replace('_', ' ')}"
+
+
+def base_method(method: str) -> str | None:
+    """Return which of the paper's methods `method` is or varies, if it is one.
+
+    >>> base_method("practise_official"), base_method("cd"), base_method("mine")
+    ('practise', 'cd', None)
+    """
+    known = (name for name in METHOD_TITLES if method == name or method.startswith(f"{name}_"))
+    return next(known, None)
+
+
+def criterion_title(criterion: str) -> str:
+    """Return how a criterion is called in tables and figures."""
+    return CRITERION_TITLES.get(criterion, criterion.replace("_", " "))
 
 
 def loss_title(loss: str) -> str:
@@ -56,8 +82,16 @@ def mean_and_std(values: Iterable[float], digits: int) -> str:
     present = pd.Series(list(values), dtype=float).dropna()
     if present.empty:
         return DASH
-    mean = number(present.mean(), digits)
-    return mean if len(present) == 1 else f"{mean} ± {number(present.std(ddof=1), digits)}"
+    return plus_minus(present.mean(), present.std(ddof=1), digits)
+
+
+def plus_minus(mean: float, std: float, digits: int) -> str:
+    """Return "mean ± std", the mean alone where there is no standard deviation.
+
+    >>> plus_minus(2.0, 1.414, 1), plus_minus(2.0, float("nan"), 1)
+    ('2.0 ± 1.4', '2.0')
+    """
+    return number(mean, digits) if pd.isna(std) else f"{number(mean, digits)} ± {number(std, digits)}"
 
 
 def number(value: float, digits: int, *, signed: bool = False) -> str:
@@ -148,6 +182,15 @@ def shared_prefix(names: Sequence[str]) -> str:
     prefixes = {name.partition(".")[0] for name in names}
     alike = len(names) > 1 and len(prefixes) == 1 and all("." in name for name in names)
     return f"{prefixes.pop()}." if alike else ""
+
+
+def shared_start(names: Sequence[str]) -> str:
+    """Return the letters that two or more block names all start with, for figures, where every letter counts.
+
+    >>> shared_start(["blocks.1.1", "blocks.1.2"]), shared_start(["layer1.1", "layer2.1"])
+    ('blocks.', 'layer')
+    """
+    return re.split(r"\d", commonprefix(list(names)))[0] if len(names) > 1 else ""
 
 
 def natural_order(name: str) -> list[tuple[int, int, str]]:

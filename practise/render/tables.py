@@ -13,12 +13,16 @@ import pandas as pd
 from practise.files import write_text
 from practise.params import Params
 from practise.render.blocks import render_blocks
+from practise.render.criteria import render_criteria
 from practise.render.fewshot import render_fewshot
 from practise.render.formats import WRITERS, RenderedTable
 from practise.render.frames import blocks_frame, fewshot_frame, latency_frame, recovery_frame
 from practise.render.latency import render_latency
 from practise.render.metrics import accuracy_metrics, latency_metrics
+from practise.render.oracle import render_oracle
+from practise.render.rankings import criteria_frame, oracle_frame
 from practise.render.recovery import render_recovery
+from practise.render.schemes import render_schemes, schemes_frame
 from practise.render.tidy import frame_csv, parse_frame
 
 
@@ -35,7 +39,10 @@ class Table(NamedTuple):
 
 
 TABLES: Mapping[str, Table] = {
+    "schemes": Table(schemes_frame, render_schemes),
     "fewshot": Table(fewshot_frame, render_fewshot),
+    "criteria": Table(criteria_frame, render_criteria),
+    "oracle": Table(oracle_frame, render_oracle),
     "latency": Table(latency_frame, render_latency),
     "blocks": Table(blocks_frame, render_blocks),
     "recovery": Table(recovery_frame, render_recovery),

@@ -15,15 +15,21 @@ from practise.errors import FileError
 SETTING = ("network", "images", "num_images", "target_reduction")
 """The columns that make a setting, in which methods are compared."""
 
+STUDY = ("network", "images", "num_images")
+"""The columns that make a setting, in which criteria are compared."""
+
 DEVICE_COLUMNS = ("device_name", "device", "threads", "dtype", "batch_size", "image_size")
 """What a measured time depends on, in every latency result and in every frame that holds a time."""
 
 REDUCTION_AT, UNSTABLE_AT = "measured_reduction_batch", "unstable_batch"
 """How columns of a further batch size begin; the size follows."""
 
+BETWEEN_SEEDS = "; "
+"""What stands between the `dropped_blocks` of several seeds, in frames with one row for all of them."""
+
 WORDS = (
-    *("network", "images", "method", "preset", "criterion", "loss", "block", "dropped_block"),
-    *("dropped_blocks", "paper_source", "device_name", "device", "dtype"),
+    *("network", "images", "method", "style", "preset", "match", "criterion", "loss", "pruned"),
+    *("block", "dropped_block", "dropped_blocks", "paper_source", "device_name", "device", "dtype"),
 )
 """The columns that hold words even where they look like numbers or are empty."""
 
@@ -52,6 +58,12 @@ def read_frame(path: Path) -> pd.DataFrame:
         return parse_frame(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise FileError(f"{path}: holds no table ({error})") from error
+
+
+def further_batches(frame: pd.DataFrame) -> list[str]:
+    """Return the further batch sizes at which latency was measured, in the order of the columns."""
+    found = [str(column).removesuffix("_mean") for column in frame if str(column).startswith(REDUCTION_AT)]
+    return [column.removeprefix(REDUCTION_AT) for column in found if not column.endswith("_std")]
 
 
 def groups(frame: pd.DataFrame, keys: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:

@@ -13,8 +13,8 @@ LOGS = f"logs/{config['profile']['name']}"
 CELL = "{network}/{images}/{method}/n{num_images}/s{seed}"
 PARAMS_FILE = PLAN.params_file
 ENVIRONMENT = "../../environment.yml"
-TABLES = ["fewshot", "latency", "blocks", "recovery"]
-FIGURES = ["tradeoff", "recoverability", "curves"]
+TABLES = ["schemes", "fewshot", "criteria", "oracle", "latency", "blocks", "recovery"]
+FIGURES = ["tradeoff", "criteria", "macs_vs_latency", "recoverability", "curves"]
 
 THREADS = config["device"]["threads"]
 MACHINE = workflow.resource_settings.cores or THREADS  # for what measures time: nothing else runs beside it
@@ -50,4 +50,16 @@ def every(pattern):
         num_images=G["num_images"],
         seed=G["seeds"],
         target=G["targets"],
+    )
+
+
+def every_study(pattern):
+    """The paths of a pattern for all comparisons of criteria."""
+    studies = config["rank"]
+    return expand(
+        pattern,
+        network=studies["networks"],
+        images=studies["images"],
+        num_images=studies["num_images"],
+        seed=studies["seeds"],
     )

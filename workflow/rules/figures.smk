@@ -11,6 +11,18 @@ rule figures:
             category="Figures",
             labels={"figure": "accuracy and latency"},
         ),
+        criteria=report(
+            f"{R}/figures/criteria.svg",
+            caption="../report/criteria_figure.rst",
+            category="Figures",
+            labels={"figure": "criteria"},
+        ),
+        macs_vs_latency=report(
+            f"{R}/figures/macs_vs_latency.svg",
+            caption="../report/macs_vs_latency.rst",
+            category="Figures",
+            labels={"figure": "MACs and latency"},
+        ),
         recoverability=report(
             f"{R}/figures/recoverability.svg",
             caption="../report/recoverability.rst",

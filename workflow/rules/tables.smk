@@ -9,17 +9,30 @@ rule tables:
         card=every(rules.recover.output.card),
         history=every(rules.recover.output.history),
         evaluate=every(rules.evaluate.output),
+        rank=every_study(rules.rank.output),
     output:
         metrics=f"{R}/tables/metrics.json",
         latency_metrics=f"{R}/tables/latency_metrics.json",
         csv=expand(f"{R}/tables/{{table}}.csv", table=TABLES),
         text=expand(f"{R}/tables/{{table}}.{{ending}}", table=TABLES, ending=["md", "tex"]),
-        recovery=f"{R}/tables/recovery.html",
+        html=expand(f"{R}/tables/{{table}}.html", table=["oracle", "recovery"]),
+        schemes=report(
+            f"{R}/tables/schemes.html",
+            caption="../report/schemes.rst",
+            category="Tables",
+            labels={"table": "schemes at one latency"},
+        ),
         fewshot=report(
             f"{R}/tables/fewshot.html",
             caption="../report/fewshot.rst",
             category="Tables",
-            labels={"table": "few-shot accuracy"},
+            labels={"table": "numbers of images"},
+        ),
+        criteria=report(
+            f"{R}/tables/criteria.html",
+            caption="../report/criteria.rst",
+            category="Tables",
+            labels={"table": "criteria"},
         ),
         latency=report(
             f"{R}/tables/latency.html",
