@@ -1,33 +1,48 @@
 """What a method takes away from a network: whole blocks, or filters inside them; torch is needed to do it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from practise.filters import Kept
+
 
 @dataclass(frozen=True)
 class Pruning:
-    """What goes and what stays.
+    """What goes; the rest stays as it is.
 
     Attributes:
-        dropped_blocks: names of blocks that are gone, in network order.
-        kept_filters: which filters stay, by the name of their convolution; those not named keep all.
+        dropped_blocks: names of blocks, in network order.
+        filters_removed: share of the filters inside blocks, the weakest of each convolution; None: no filter.
     """
 
     dropped_blocks: Sequence[str] = ()
-    kept_filters: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    filters_removed: float | None = None
 
     @classmethod
     def of(cls, described: Mapping[str, Any]) -> "Pruning":
         """What a result of `select` or a student's card says."""
-        return cls(described["dropped_blocks"], described["kept_filters"])
+        return cls(described["dropped_blocks"], described["filters_removed"])
 
     def describe(self) -> dict[str, Any]:
         """The same as plain values, for a result."""
         return asdict(self)
+
+    def kept_filters(self, network: "nn.Module", image_size: int) -> "Kept":
+        """Which filters stay, by convolution; of convolutions that are not named, all.
+
+        Args:
+            network: the original, on whose weights it depends.
+            image_size: side of the square images in pixels.
+        """
+        from practise.filters import choose_filters, find_inner_convolutions
+
+        if self.filters_removed is None:
+            return {}
+        return choose_filters(network, find_inner_convolutions(network, image_size), self.filters_removed)
 
     def apply_(self, network: "nn.Module", image_size: int) -> "nn.Module":
         """Prune the original, in place; the result is a plain, smaller module.
@@ -37,10 +52,11 @@ class Pruning:
             image_size: side of the square images in pixels.
 
         Raises:
-            NetworkError: the network has no such block, convolution or filter.
+            NetworkError: the network has no such block.
         """
         from practise.blocks import drop_blocks_
         from practise.filters import keep_filters_
 
+        kept = self.kept_filters(network, image_size)
         drop_blocks_(network, self.dropped_blocks)
-        return keep_filters_(network, self.kept_filters, image_size) if self.kept_filters else network
+        return keep_filters_(network, kept, image_size) if kept else network

@@ -66,9 +66,20 @@ class Goal:
         """Whether the blocks together reach the target."""
         return self.sum(chosen) >= self.target
 
-    def exceeded_by(self, chosen: Collection[str]) -> bool:
-        """Whether the blocks together save more than was asked for."""
-        return self.sum(chosen) > self.limit
+    def within_reach_of(self, chosen: Collection[str]) -> bool:
+        """Whether these blocks, or more with them, reach the target without exceeding the limit."""
+        if math.isinf(self.limit):
+            return True
+        sums = {self.sum(chosen)}
+        for name, worth in self.worth.items():
+            if name not in chosen:
+                sums |= {round(total + worth, 9) for total in sums}
+            sums = {total for total in sums if total <= self.limit}
+        return any(total >= self.target for total in sums)
+
+    def attainable(self) -> "Goal":
+        """The goal, without its limit where no choice keeps it."""
+        return self if self.within_reach_of(()) else replace(self, limit=math.inf)
 
     def sum(self, chosen: Collection[str]) -> float:
         """What the blocks contribute together."""
@@ -119,7 +130,7 @@ def set_goal(
 def select_lowest(scores: Mapping[str, float], goal: Goal, *, per_latency: bool) -> list[str]:
     """The blocks of lowest score that meet the goal, in network order: the paper's choice.
 
-    A block that would exceed the goal's limit is passed over for the next, unless that way leads nowhere.
+    A block after which the goal could only be missed or exceeded is passed over for the next.
 
     Args:
         scores: what dropping each block costs; the lowest goes first.
@@ -131,13 +142,11 @@ def select_lowest(scores: Mapping[str, float], goal: Goal, *, per_latency: bool)
     ['b', 'c']
     """
     ranked = rank_blocks(scores, goal.reductions, per_latency=per_latency)
-    for within in (True, False):
-        chosen: list[str] = []
-        for name in ranked:
-            if not goal.met_by(chosen) and not (within and goal.exceeded_by([*chosen, name])):
-                chosen.append(name)
-        if goal.met_by(chosen):
-            break
+    goal = goal.attainable()
+    chosen: list[str] = []
+    for name in ranked:
+        if not goal.met_by(chosen) and goal.within_reach_of([*chosen, name]):
+            chosen.append(name)
     return in_order(chosen, goal)
 
 
@@ -170,16 +179,14 @@ def select_knapsack(scores: Mapping[str, float], goal: Goal) -> list[str]:
     """
     names = list(goal.worth)
     known = math.fsum(scores[name] for name in select_lowest(scores, goal, per_latency=True))
-    for limit in (goal.limit, math.inf):
-        solution = milp(
-            [scores[name] / (known or 1) for name in names],  # the solver's tolerances are absolute
-            integrality=np.ones(len(names)),
-            bounds=Bounds(0, 1),
-            constraints=LinearConstraint([[goal.worth[name] for name in names]], lb=goal.target, ub=limit),
-            options={"mip_rel_gap": 0},
-        )
-        if solution.success:
-            break
+    goal = goal.attainable()
+    solution = milp(
+        [scores[name] / (known or 1) for name in names],  # the solver's tolerances are absolute
+        integrality=np.ones(len(names)),
+        bounds=Bounds(0, 1),
+        constraints=LinearConstraint([[goal.worth[name] for name in names]], lb=goal.target, ub=goal.limit),
+        options={"mip_rel_gap": 0},
+    )
     assert solution.success, solution.message  # taking every block meets the goal
     return [name for name, taken in zip(names, solution.x, strict=True) if taken > 0.5]
 
@@ -194,12 +201,12 @@ def select_progressively(distance: Callable[[Sequence[str]], float], goal: Goal)
         distance: R of a set of blocks, given in network order.
         goal: what to reach.
     """
+    goal = goal.attainable()
     chosen: list[str] = []
     reached = 0.0
     while not goal.met_by(chosen):
         sets = {name: in_order([*chosen, name], goal) for name in goal.worth if name not in chosen}
-        within = {name: blocks for name, blocks in sets.items() if not goal.exceeded_by(blocks)}
-        sets = within or sets
+        sets = {name: blocks for name, blocks in sets.items() if goal.within_reach_of(blocks)}
         steps = track(sets.items(), f"choose block {len(chosen) + 1}", len(sets))
         joint = {name: distance(blocks) for name, blocks in steps}
         last = [name for name, blocks in sets.items() if goal.met_by(blocks)]

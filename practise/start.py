@@ -58,7 +58,7 @@ def from_weights(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: Ridg
 
 def from_adaptors(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> nn.Module:
     """Closed-form adaptors around the dropped blocks, absorbed."""
-    if pruning.kept_filters:
+    if pruning.filters_removed is not None:
         raise RecoveryError(
             "adaptors make up for dropped blocks, not for filters; choose another recover.start"
         )
@@ -70,7 +70,8 @@ def from_adaptors(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: Rid
 def from_fskd(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> nn.Module:
     """Every layer that pruning has changed, corrected by least squares."""
     student = from_weights(teacher, pruning, few, ridge)
-    return correct_layers_(student, teacher, pruning.kept_filters, few)
+    kept = pruning.kept_filters(teacher, few.preprocessing.image_size)
+    return correct_layers_(student, teacher, kept, few)
 
 
 def from_cd(
@@ -85,8 +86,9 @@ def from_cd(
         raise RecoveryError(
             "cross distillation makes up for filters, not for blocks; choose another recover.start"
         )
-    kept = dict(pruning.kept_filters)
-    readers = find_readers(teacher, list(kept), few.preprocessing.image_size)
+    image_size = few.preprocessing.image_size
+    kept = pruning.kept_filters(teacher, image_size)
+    readers = find_readers(teacher, list(kept), image_size)
     return refit_layers(teacher, kept, readers, few, recipe)
 
 

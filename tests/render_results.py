@@ -103,7 +103,7 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
         ranked = sorted(range(len(BLOCKS)), key=values.__getitem__)
         share = cell.target if cell.target < 1 else 0.05 * cell.target
         dropped = [BLOCKS[index] for index in sorted(ranked[: max(1, round(share * 20))])]
-        pruning = Pruning((), {"blocks.1.1.conv_dw": [0, 2]}) if of_filters else Pruning(dropped)
+        pruning = Pruning(filters_removed=0.24) if of_filters else Pruning(dropped)
         removed = round(1.5 * share + 0.01 * cell.seed, 3) if of_filters else None
         top1 = round(float(rng.normal(82.5 if recoverable else 77.0, 0.6) - 20 * (share - 0.2)), 4)
         median = round(float(rng.normal(1 - share, 0.004)) * 11.5, 5)

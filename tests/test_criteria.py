@@ -10,7 +10,7 @@ from test_views import tiny_set
 from tiny import tiny_network
 
 from practise.blocks import drop_blocks_, find_blocks
-from practise.criteria import CRITERIA, Question
+from practise.criteria import CRITERIA, Look, Question
 from practise.params import Criterion, names_of
 from practise.recoverability import RidgeRecipe, build_scorer
 
@@ -20,7 +20,7 @@ RECIPE = RidgeRecipe(ridge=0.1, folds=2, most_images=64, memory_mb=1024, dtype="
 def question(done: dict[str, float] | None = None) -> Question:
     network = tiny_network()
     blocks = find_blocks(network, 32)
-    return Question(network, blocks, tiny_set(6), RECIPE, done or {})
+    return Question(blocks, 3, Look(network, tiny_set(6), RECIPE, done or {}))
 
 
 def test_first_blocks_go_in_network_order_whatever_they_save():
@@ -33,7 +33,7 @@ def test_first_blocks_go_in_network_order_whatever_they_save():
 def test_recoverability_is_weighed_against_latency_and_goes_on_from_what_is_done():
     criterion, asked = CRITERIA["recoverability"], question({"stages.0.0": 5.0})
     scores = dict(criterion.score(asked))
-    judge = build_scorer(asked.network, asked.blocks, asked.few, RECIPE)
+    judge = build_scorer(asked.seen.network, asked.blocks, asked.seen.few, RECIPE)
     assert list(scores) == asked.blocks
     assert scores["stages.0.0"] == 5.0
     assert scores["stages.1.1"] == judge.recoverability(["stages.1.1"])
@@ -54,8 +54,7 @@ def test_a_criterion_scores_every_block_once_in_order_and_alike_each_time(name):
 def test_random_scores_are_places_that_the_seed_draws():
     orders = set()
     for seed in range(8):
-        asked = question()
-        asked = replace(asked, few=replace(asked.few, seed=seed))
+        asked = replace(question(), seed=seed, look=None)
         scores = dict(CRITERIA["random"].score(asked))
         assert sorted(scores.values()) == list(range(len(asked.blocks)))
         orders.add(tuple(scores.values()))
@@ -71,15 +70,15 @@ def test_latency_alone_costs_the_same_everywhere():
 @pytest.mark.parametrize("name", ["feature_change", "output_divergence"])
 def test_what_a_drop_changes_is_numpys_distance(name):
     asked = question()
-    views = asked.few.centre_views()
+    network, views = asked.seen.network, asked.seen.few.centre_views()
     for block, score in CRITERIA[name].score(asked):
-        without = drop_blocks_(copy.deepcopy(asked.network), [block])
+        without = drop_blocks_(copy.deepcopy(network), [block])
         with torch.no_grad():
             if name == "feature_change":
-                ours, theirs = (net.run_stages(net.stem(views)).numpy() for net in (without, asked.network))
+                ours, theirs = (net.run_stages(net.stem(views)).numpy() for net in (without, network))
                 expected = np.mean((ours - theirs) ** 2)
             else:
-                ours, theirs = (net(views).double().softmax(1).numpy() for net in (without, asked.network))
+                ours, theirs = (net(views).double().softmax(1).numpy() for net in (without, network))
                 expected = np.mean(np.sum(theirs * np.log(theirs / ours), axis=1))
         assert score == pytest.approx(expected, rel=0.02)  # of tiny differences of fp32 numbers
 

@@ -10,7 +10,6 @@ from torch import nn
 
 from practise.blocks import drop_blocks_
 from practise.errors import RecoveryError
-from practise.filters import choose_filters, find_inner_convolutions
 from practise.params import Start, names_of
 from practise.pruning import Pruning
 from practise.recoverability import RidgeRecipe
@@ -75,7 +74,7 @@ def test_the_original_is_left_as_it_was(batch_norm, way):
 
 
 def start_thinner(network: nn.Module, way: str) -> tuple[nn.Module, nn.Module]:
-    pruning = Pruning(kept_filters=choose_filters(network, find_inner_convolutions(network, 32), 0.4))
+    pruning = Pruning(filters_removed=0.4)
     recipe = RecoveryRecipe(steps=0, batch_size=4, lr=1e-3, weight_decay=0.0, dtype="fp32", start=way)
     return start_recovery(network, pruning, tiny_set(8), recipe, RIDGE)
 

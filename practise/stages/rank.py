@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from practise.accuracy import evaluate_accuracy
-from practise.criteria import CRITERIA, Question
+from practise.criteria import CRITERIA, Look, Question
 from practise.files import read_result, sha256, write_result
 from practise.hardware import circumstances, resolve_device
 from practise.images.loading import EvaluationImages
@@ -80,10 +80,11 @@ def run(
 
     original_top1 = accuracy(copy.deepcopy(whole))
     losses = ask_oracle(list(tau), original_top1, top1)
+    question = Question(list(tau), seed, Look(whole, few, scoring))
     rankings = []
     for name in track(rank.criteria, "follow criteria"):
         criterion = CRITERIA[name]
-        scores = dict(criterion.score(Question(whole, list(tau), few, scoring, {})))
+        scores = dict(criterion.score(question))
         rankings.append(follow(name, scores, criterion.per_latency, tau, rank.counts, top1))
     rankings.append(follow("oracle", losses, True, tau, rank.counts, top1))
     result = {

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 OUTPUTS = ("out",)
 REDUCTION = {"latency": "reduction", "macs": "macs_reduction"}
 """What a measurement says about each kind of target."""
-USES_TORCH = False  # but for a progressive search and for filters, which prepare torch themselves
+USES_TORCH = False  # but for a progressive search and MACs of filters, which prepare torch themselves
 
 
 def run(
@@ -57,9 +57,9 @@ def run(
     """
     scored, measured = read_result(score, "score"), read_result(latency, "latency")
     recipe = selection_recipe(params, method)
-    share = None
     if scored["prunes"] == "filters":
-        share, pruning = choose_thinner(params, measured, target_reduction, recipe, teacher)
+        share = share_of_filters(params, measured, target_reduction, recipe, teacher)
+        pruning = Pruning(filters_removed=share)
     else:
         of_set = joint_recoverability(params, method, seed, teacher, sample)
         pruning = Pruning(choose_blocks(scored, measured, target_reduction, recipe, of_set))
@@ -67,7 +67,6 @@ def run(
         "method": method,
         "target_reduction": target_reduction,
         "recipe": asdict(recipe),
-        "filters_removed": share,
         **pruning.describe(),
     }
     write_result(out, "select", result, circumstances(params, "select", f"methods.{method}", "score"))
@@ -107,15 +106,22 @@ def choose_blocks(
     )
 
 
-def choose_thinner(
+def share_of_filters(
     params: Params, measured: dict[str, Any], target: float, recipe: SelectionRecipe, teacher: Path
-) -> tuple[float, Pruning]:
-    """The share of filters that goes for the target, and the filters that stay.
+) -> float:
+    """The share of filters that goes for the target.
 
-    A share for the latency was searched when it was measured; one for the MACs is searched here.
+    One for the latency was searched when it was measured; one for the MACs is searched here.
     """
+    known = {point["share"]: point[REDUCTION[recipe.match]] for point in measured["thinner"]}
+    if recipe.match == "macs" and target < 1:
+        search_share(macs_without(params, teacher), target, known, recipe.tolerance)
+    return choose_share(known, target, recipe)
+
+
+def macs_without(params: Params, teacher: Path) -> Callable[[float], float]:
+    """The MACs, as a share of the original's, that are saved without a share of its filters."""
     from practise.cost import count_gmacs
-    from practise.filters import choose_filters, find_inner_convolutions
     from practise.hardware import prepare
     from practise.networks import load_teacher
     from practise.students import prune
@@ -123,22 +129,8 @@ def choose_thinner(
     prepare(params.device)
     original = load_teacher(teacher)
     size = original.preprocessing.image_size
-    convolutions = find_inner_convolutions(original.network, size)
-
-    def without(share: float) -> Pruning:
-        return Pruning(kept_filters=choose_filters(original.network, convolutions, share))
-
-    known = {point["share"]: point[REDUCTION[recipe.match]] for point in measured["thinner"]}
-    if recipe.match == "macs" and target < 1:
-        gmacs = count_gmacs(original.network, size)
-        search_share(
-            lambda share: 1 - count_gmacs(prune(original, without(share)), size) / gmacs,
-            target,
-            known,
-            recipe.tolerance,
-        )
-    share = choose_share(known, target, recipe)
-    return share, without(share)
+    whole = count_gmacs(original.network, size)
+    return lambda share: 1 - count_gmacs(prune(original, Pruning(filters_removed=share)), size) / whole
 
 
 def joint_recoverability(
