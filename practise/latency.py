@@ -4,12 +4,19 @@ A machine's speed drifts by more than the few percent that a block is worth. So 
 once, in an order that turns round by round, and a reduction is the median over rounds of a *ratio* within the
 round. Before its timed passes a network runs once untimed: caches then hold its weights, as they do on a
 device that serves one network. Of a few timed passes the fastest counts; others may have had the core.
+
+Where in memory activations come to lie is chance, but it stays for as long as a process lives, and addresses
+that collide in the cache make the same network up to half slower. So each turn on a CPU holds some memory of
+random size, which moves the activations elsewhere, and the median is over many layouts (cf. Curtsinger and
+Berger, Stabilizer, 2013).
 """
 
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,6 +31,8 @@ PASSES = 4
 """Timed passes in a turn; the fastest counts."""
 ATTEMPTS = 3
 """How often an unstable measurement is taken at most; the calmest counts."""
+HELD, MOST_HELD = 3, 2**20
+"""Blocks of memory that are held in a turn, and how many fp32 numbers one may have."""
 MOST_OTHERS = 0.2
 """Cores that other processes may keep busy meanwhile; above that a measurement is unstable."""
 
@@ -82,7 +91,7 @@ def measure_latency(
         name: network.to(device, dtype, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         for name, network in networks.items()
     }
-    clock = time_on_gpu if device.type == "cuda" else time_on_cpu
+    clock = time_on_gpu if device.type == "cuda" else partial(time_on_cpu, sizes=random.Random(0))
     times: dict[str, list[float]] = {name: [] for name in ready}
     with torch.inference_mode():
         for network in ready.values():
@@ -121,14 +130,22 @@ def part_of(without_all: Latency, whole: Latency, count: int) -> Latency:
     return replace(without_all, median_ms=whole.median_ms * (1 - reduction), reduction=reduction)
 
 
-def time_on_cpu(network: Callable[[Tensor], Tensor], images: Tensor) -> float:
-    """Milliseconds of one pass by the wall clock: after an untimed pass, the fastest of a few."""
+def time_on_cpu(network: Callable[[Tensor], Tensor], images: Tensor, sizes: random.Random) -> float:
+    """Milliseconds of one pass by the wall clock: after an untimed pass, the fastest of a few.
+
+    Args:
+        network: what to time.
+        images: its input.
+        sizes: draws how much memory is held meanwhile.
+    """
+    held = [torch.empty(sizes.randrange(MOST_HELD)) for _ in range(HELD)]
     network(images)
     times = []
     for _ in range(PASSES):
         start = time.perf_counter()
         network(images)
         times.append((time.perf_counter() - start) * 1e3)
+    del held
     return min(times)
 
 

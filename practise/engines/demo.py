@@ -31,7 +31,7 @@ def demo(*, params_file: Path = Path("params.yaml")) -> int:
         if num_run
         else f"\nEverything is up to date ({took})."
     )
-    print(f"\n{(paths.tables / 'fewshot.md').read_text(encoding='utf-8')}")
+    print(f"\n{(paths.tables / 'schemes.md').read_text(encoding='utf-8')}")
     print(f"The picture to open: {paths.figures / 'tradeoff.png'}")
     print(f"All tables and figures: {paths.tables}/, {paths.figures}/")
     record = pipeline.file.with_suffix(".lock")

@@ -24,7 +24,7 @@ import torch
 from practise.blocks import alike_blocks, drop_blocks_
 from practise.cost import count_gmacs
 from practise.files import read_result, write_result
-from practise.filters import choose_filters, find_inner_convolutions, keep_filters_
+from practise.filters import ROUND_TO, choose_filters, find_inner_convolutions, keep_filters_
 from practise.hardware import check, circumstances, resolve_device
 from practise.latency import describe_setting, measure_with, part_of
 from practise.networks import Teacher, load_teacher
@@ -34,7 +34,7 @@ from practise.selection import search_share
 OUTPUTS = ("out",)
 KEPT = Path(".practise", "latency")
 """Where this machine's measurements are kept, in the project's folder and out of git."""
-TOLERANCE = 0.005
+TOLERANCE = 0.01
 """How near to the target the latency without filters should come."""
 
 
@@ -71,7 +71,9 @@ def run(
     blocks = once("blocks", partial(_without_blocks, params, original, groups, device))
     wanted = params.latency.thinner
     thinner = (
-        once("thinner", partial(_thinner, params, original, device), wanted) if wanted else {"thinner": []}
+        once("thinner", partial(_thinner, params, original, device), wanted, ROUND_TO)
+        if wanted
+        else {"thinner": []}
     )
     write_result(out, "latency", {**setting, **blocks, **thinner}, made)
 

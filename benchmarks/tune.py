@@ -1,0 +1,123 @@
+"""At which learning rate does each method do best, judged on training images that were not handed over?
+
+    python -m benchmarks.tune --params-file pipelines/cifar10-resnet56/params.yaml
+
+Every method that trains is tried at the same multiples of its own rate, on the same seeds: rivals are tuned
+as ours is, and the evaluation images are not looked at. What is pruned is what the pipeline selects.
+"""
+
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from benchmarks.case import SHARED, Case, ask, main, one_cell
+from benchmarks.report import machine_line, publish
+from practise.files import read_result
+from practise.grid import cells
+from practise.hardware import prepare_environment
+from practise.params import load_params
+from practise.render.names import mean_and_std, method_title
+
+if TYPE_CHECKING:
+    from practise.images.source import Item
+
+QUICK, FULL = (1 / 3, 1, 3), (1 / 9, 1 / 3, 1, 3, 9)
+"""Multiples of a method's learning rate."""
+MOST_SEEDS = 2
+"""Seeds that are tried."""
+JUDGES = 500
+"""Training images that accuracy is measured on."""
+
+
+def run() -> None:
+    """Recover every method of a preset's first cell at several learning rates."""
+    asked = ask(__doc__.partition("\n")[0])
+    prepare_environment(load_params(asked.params_file).device)
+    from practise.accuracy import evaluate_accuracy
+    from practise.images import open_source
+    from practise.images.loading import stream_batches
+    from practise.images.tiny import load_tiny_set
+    from practise.presets import recovery_recipe
+    from practise.pruning import Pruning
+    from practise.recoverability import RidgeRecipe
+    from practise.recovery import LOSSES, recover_
+    from practise.start import start_recovery
+
+    case = Case(SHARED, asked, one_cell(asked))
+    params, paths = case.params, case.paths
+    tried = [cell for cell in cells(params) if cell.seed in params.grid.seeds[:MOST_SEEDS]]
+    tried = [cell for cell in tried if recovery_recipe(params, cell.method).steps]
+    case.make(*(paths.select(cell) for cell in tried))
+    teacher, device = case.open_original()
+    ridge = RidgeRecipe(**params.score.model_dump())
+    raw: list[dict[str, Any]] = []
+    for cell in tried:
+        source = open_source(cell.images, params.images[cell.images], params.profile.file, params.data)
+        sample = paths.sample(cell.images, cell.num_images, cell.seed)
+        few = load_tiny_set(params, sample, teacher.preprocessing, cell.seed)
+        judges = not_handed_over(source.train, read_result(sample, "sample"), cell.seed)
+        images = list(stream_batches(source.root, judges, teacher.preprocessing, params.evaluate.batch_size))
+        pruning = Pruning.of(read_result(paths.select(cell), "select"))
+        recipe, loss = recovery_recipe(params, cell.method), LOSSES[params.methods[cell.method].loss]
+        for factor in FULL if asked.full else QUICK:
+            once = replace(recipe, lr=factor * recipe.lr)
+            student, mimicked = start_recovery(teacher.network, pruning, few, once, ridge)
+            recover_(student, mimicked, few, loss, once)
+            top1 = evaluate_accuracy(student, images, device).top1
+            print(f"seed {cell.seed}: {cell.method}: {top1:.1f} % at {once.lr:.2g}", flush=True)
+            raw.append({"method": cell.method, "seed": cell.seed, "factor": factor, "lr": once.lr,
+                        "steps": once.steps, "top1": top1})  # fmt: skip
+    show(case, pd.DataFrame(raw))
+
+
+def not_handed_over(train: "list[Item]", sample: dict[str, Any], seed: int) -> "list[Item]":
+    """Training images that are not in a sample, drawn by its seed."""
+    taken = {image["path"] for image in sample["images"]}
+    left = [item for item in train if item.path not in taken]
+    return random.Random(seed).sample(left, min(JUDGES, len(left)))
+
+
+def show(case: Case, frame: pd.DataFrame) -> None:
+    """Publish the table and the picture.
+
+    Args:
+        case: the benchmark's.
+        frame: a row for each method, seed and learning rate.
+    """
+    rows = []
+    for method, own in frame.groupby("method", sort=False):
+        at = {factor: runs["top1"] for factor, runs in own.groupby("factor")}
+        best = max(at, key=lambda factor: at[factor].mean())
+        rates = own.set_index("factor")["lr"]
+        lr = float(rates[best].iloc[0] if hasattr(rates[best], "iloc") else rates[best])
+        rows.append(
+            {
+                "Method": method_title(str(method)),
+                "Steps": str(own["steps"].iloc[0]),
+                **{f"Top-1 % at {factor:.2g} × lr": mean_and_std(top1, 1) for factor, top1 in at.items()},
+                "Best lr": f"{lr:.2g}",
+            }
+        )
+    cell, seeds = case.cell, frame["seed"].nunique()
+    notes = [
+        f"{cell.network} on {cell.images}, {cell.num_images} images handed over, target {cell.target:g}, "
+        f"judged on {JUDGES} other training images; n = {seeds} seeds. FSKD trains nothing.",
+        machine_line(case.hardware, case.params.device.threads),
+    ]
+
+    def draw(axes: plt.Axes) -> None:
+        """Accuracy against the multiple, a line a method."""
+        for method, own in frame.groupby("method", sort=False):
+            means = own.groupby("factor")["top1"].mean()
+            axes.plot(means.index, means, marker="o", label=method_title(str(method)))
+        axes.set(xscale="log", xlabel="multiple of the learning rate", ylabel="top-1 (%)")
+        axes.legend(fontsize=7)
+
+    publish(case, "tune", "Learning rates of every method", frame, rows, notes, draw)
+
+
+if __name__ == "__main__":
+    main(run)
