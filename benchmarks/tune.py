@@ -1,11 +1,13 @@
-"""At which learning rate does each method do best, judged on training images that were not handed over?
+"""How does each method train best, judged on training images that were not handed over?
 
     python -m benchmarks.tune --params-file pipelines/cifar10-resnet56/params.yaml
 
-Every method that trains is tried at the same multiples of its own rate, on the same seeds: rivals are tuned
-as ours is, and the evaluation images are not looked at. What is pruned is what the pipeline selects.
+Every method that trains is tried at the same multiples of its own rate, with batch norm frozen and in
+training mode, on the same seeds: rivals are tuned as ours is, and the evaluation images are not looked at.
+What is pruned is what the pipeline selects.
 """
 
+import itertools
 import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 QUICK, FULL = (1 / 3, 1, 3), (1 / 9, 1 / 3, 1, 3, 9)
 """Multiples of a method's learning rate."""
+BATCH_NORM = ("frozen", "train")
+"""Ways to treat batch norm."""
 MOST_SEEDS = 2
 """Seeds that are tried."""
 JUDGES = 500
@@ -62,14 +66,14 @@ def run() -> None:
         images = list(stream_batches(source.root, judges, teacher.preprocessing, params.evaluate.batch_size))
         pruning = Pruning.of(read_result(paths.select(cell), "select"))
         recipe, loss = recovery_recipe(params, cell.method), LOSSES[params.methods[cell.method].loss]
-        for factor in FULL if asked.full else QUICK:
-            once = replace(recipe, lr=factor * recipe.lr)
+        for factor, batch_norm in itertools.product(FULL if asked.full else QUICK, BATCH_NORM):
+            once = replace(recipe, lr=factor * recipe.lr, batch_norm=batch_norm)
             student, mimicked = start_recovery(teacher.network, pruning, few, once, ridge)
             recover_(student, mimicked, few, loss, once)
             top1 = evaluate_accuracy(student, images, device).top1
-            print(f"seed {cell.seed}: {cell.method}: {top1:.1f} % at {once.lr:.2g}", flush=True)
-            raw.append({"method": cell.method, "seed": cell.seed, "factor": factor, "lr": once.lr,
-                        "steps": once.steps, "top1": top1})  # fmt: skip
+            print(f"seed {cell.seed}: {cell.method}: {top1:.1f} % at {once.lr:.2g}, {batch_norm}", flush=True)
+            raw.append({"method": cell.method, "batch_norm": batch_norm, "steps": once.steps,
+                        "seed": cell.seed, "factor": factor, "lr": once.lr, "top1": top1})  # fmt: skip
     show(case, pd.DataFrame(raw))
 
 
@@ -88,17 +92,16 @@ def show(case: Case, frame: pd.DataFrame) -> None:
         frame: a row for each method, seed and learning rate.
     """
     rows = []
-    for method, own in frame.groupby("method", sort=False):
+    for (method, batch_norm), own in frame.groupby(["method", "batch_norm"], sort=False):
         at = {factor: runs["top1"] for factor, runs in own.groupby("factor")}
         best = max(at, key=lambda factor: at[factor].mean())
-        rates = own.set_index("factor")["lr"]
-        lr = float(rates[best].iloc[0] if hasattr(rates[best], "iloc") else rates[best])
         rows.append(
             {
                 "Method": method_title(str(method)),
                 "Steps": str(own["steps"].iloc[0]),
+                "Batch norm": str(batch_norm),
                 **{f"Top-1 % at {factor:.2g} × lr": mean_and_std(top1, 1) for factor, top1 in at.items()},
-                "Best lr": f"{lr:.2g}",
+                "Best lr": f"{own.loc[own['factor'] == best, 'lr'].iloc[0]:.2g}",
             }
         )
     cell, seeds = case.cell, frame["seed"].nunique()
@@ -110,13 +113,14 @@ def show(case: Case, frame: pd.DataFrame) -> None:
 
     def draw(axes: plt.Axes) -> None:
         """Accuracy against the multiple, a line a method."""
-        for method, own in frame.groupby("method", sort=False):
+        for (method, batch_norm), own in frame.groupby(["method", "batch_norm"], sort=False):
             means = own.groupby("factor")["top1"].mean()
-            axes.plot(means.index, means, marker="o", label=method_title(str(method)))
+            style = "-" if batch_norm == BATCH_NORM[0] else "--"
+            axes.plot(means.index, means, style, marker="o", label=f"{method_title(method)}, {batch_norm}")
         axes.set(xscale="log", xlabel="multiple of the learning rate", ylabel="top-1 (%)")
-        axes.legend(fontsize=7)
+        axes.legend(fontsize=6, ncols=2)
 
-    publish(case, "tune", "Learning rates of every method", frame, rows, notes, draw)
+    publish(case, "tune", "Learning rate and batch norm of every method", frame, rows, notes, draw)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,19 @@ LITE0 = NetworkParams(
 )
 
 
+BLOCKS_ALONE = {
+    "grid": {
+        "networks": ["efficientnet_lite0"],
+        "images": ["elpv"],
+        "num_images": [50],
+        "seeds": [0],
+        "methods": ["bp_blocks", "practise"],
+        "targets": [4],
+    },
+}
+"""A grid without methods that prune filters, which needs no thinner networks."""
+
+
 def make_params(**sections: Any) -> Params:
     """The committed params with whole sections replaced."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text())

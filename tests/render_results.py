@@ -27,11 +27,14 @@ DEFAULT = Path(__file__).parents[1] / "params.yaml"
 
 
 def make_params(**changes: Any) -> Params:
-    """Return the params of the default preset with keys of the grid replaced, or dotted keys anywhere.
+    """Return the default preset's params, of two methods, with keys of the grid or dotted keys replaced.
 
     Criteria are compared on what the grid has first, unless keys of the section rank say otherwise.
     """
     values = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
+    values["grid"].update(methods=["bp_blocks", "practise"], targets=[4])
+    values["latency"]["thinner"] = None
+    values["rank"]["counts"] = [1, 2, 3]
     for key, value in changes.items():
         place = values
         *sections, last = key.split("__") if "__" in key else ("grid", key)

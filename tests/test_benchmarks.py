@@ -58,7 +58,8 @@ def test_each_variant_differs_from_the_default_in_one_thing(batch_norm: str) -> 
 
 
 def test_settings_replace_entries_of_the_preset(project: Path) -> None:
-    settings = dict(map(setting, ["grid.num_images=[20, 50]", "grid.seeds=[7]", "profile.name=other"]))
+    grid, rank = ("grid.num_images=[20, 50]", "grid.seeds=[7]"), ("rank.num_images=[20]", "rank.seeds=[7]")
+    settings = dict(map(setting, [*grid, *rank, "profile.name=other"]))
     asked = Asked(Path("params.yaml"), full=False, keep=True, settings=settings)
     case = Case("x", asked, one_cell(asked))
     assert (list(case.params.grid.num_images), list(case.params.grid.seeds)) == ([20], [7])

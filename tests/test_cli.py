@@ -88,7 +88,7 @@ def test_flags_may_be_joined_by_an_equals_sign_and_the_params_file_left_out() ->
         (
             ["scor"],
             "unknown command 'scor' (known: hardware, images, teacher, original, sample, latency, score, "
-            f"select, recover, evaluate, tables, figures, toy, {', '.join(cli.COMMANDS)}). "
+            f"select, recover, evaluate, rank, tables, figures, toy, {', '.join(cli.COMMANDS)}). "
             "Did you mean 'score'?",
         ),
         (
@@ -151,9 +151,10 @@ def test_every_mistake_on_the_command_line_is_told_at_once(capsys: pytest.Captur
 def test_the_whole_params_file_is_checked_before_anything_runs(capsys: pytest.CaptureFixture[str]) -> None:
     set_params(**{"evaluate.batch_size": 0, "grid.methods": ["practice"]})
     assert main(toy()) == 2
+    methods = ", ".join(sorted(yaml.safe_load(Path("params.yaml").read_text())["methods"]))
     assert sorted(capsys.readouterr().err.splitlines()) == [
         "practise: params.yaml: evaluate.batch_size: is 0, should be at least 1",
-        "practise: params.yaml: grid.methods[0]: unknown method 'practice' (known: bp_blocks, practise). "
+        f"practise: params.yaml: grid.methods[0]: unknown method 'practice' (known: {methods}). "
         "Did you mean 'practise'?",
     ]
     assert not Path("results").exists()
@@ -177,7 +178,7 @@ def test_help_lists_the_stages_in_order_with_what_they_do(capsys: pytest.Capture
     assert main([]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "usage: practise COMMAND [--params-file params.yaml] --FLAG VALUE …"
-    assert [line.split()[0] for line in lines[3:15]] == list(cli.STAGES)[:12]
+    assert [line.split()[0] for line in lines[3:16]] == list(cli.STAGES)[:13]
     assert (
         lines[3]
         == "  hardware  Say what this machine is: latencies are measured again when it is another one."
@@ -237,7 +238,7 @@ def test_check_tells_what_the_grid_runs(capsys: pytest.CaptureFixture[str]) -> N
         == """\
 profile default: 6 cells = 3 seeds × 2 targets
 runs: hardware 1, images 1, teacher 1, original 1, sample 3, latency 1, score 3, select 6, \
-recover 6, evaluate 6
+recover 6, evaluate 6, rank 1
 results: results/default/, tables in results/default/tables/
 data: everything is there
 """
@@ -262,7 +263,7 @@ def test_check_tells_what_the_datas_root_should_hold(capsys: pytest.CaptureFixtu
     values["data"] = {"root": "shelf", "holds": "photos and weights of mine"}
     values["networks"]["efficientnet_lite0"]["weights"] = "mine.pth"
     values["images"]["mine"] = {"source": "folder", "train": "train", "evaluation": "val"}
-    values["grid"]["images"] = ["mine"]
+    values["grid"]["images"] = values["rank"]["images"] = ["mine"]
     Path("mine.yaml").write_text(yaml.safe_dump(values).replace("file: params.yaml", "file: mine.yaml"))
     assert main(["check", "--params-file", "mine.yaml"]) == 2
     advice = "set data.root to the folder that holds photos and weights of mine"

@@ -16,6 +16,8 @@ from trees import ROOT, copy_project, dry_run, run, run_well
 from practise.cli import STAGES
 from practise.engines import EngineError
 from practise.engines.pipeline import Pipeline
+from practise.grid import cells, studies
+from practise.params import load_params
 
 PRESETS = sorted(path.parent.name for path in ROOT.glob("pipelines/*/params.yaml"))
 PARAMS_FILES = ["params.yaml", *(f"pipelines/{name}/params.yaml" for name in PRESETS)]
@@ -124,7 +126,7 @@ def test_a_stage_names_the_params_that_it_reads(stage: str) -> None:
 def test_every_stage_that_opens_images_or_weights_runs_again_when_they_move() -> None:
     pipeline = Pipeline("params.yaml")
     moved = {stage for stage, spec in pipeline.stages.items() if "data.root" in str(spec.get("params"))}
-    opens = {"images", "teacher", "original", "sample", "score", "select", "recover", "evaluate"}
+    opens = {"images", "teacher", "original", "sample", "score", "select", "recover", "evaluate", "rank"}
     assert moved == opens
 
 
@@ -148,20 +150,21 @@ def test_what_measures_time_has_the_machine_to_itself(there: Path) -> None:
 
 def test_the_papers_grid_is_the_papers(there: Path) -> None:
     pipeline = Pipeline("pipelines/paper/params.yaml")
-    counts = {
-        stage: sum(job.stage == stage for job in pipeline.jobs) for stage in ("sample", "score", "evaluate")
-    }
-    assert counts == {"sample": 4 * 5, "score": 3 * 4 * 5, "evaluate": 3 * 4 * 5 * 2}
+    stages = ("sample", "score", "evaluate", "rank")
+    counts = {stage: sum(job.stage == stage for job in pipeline.jobs) for stage in stages}
+    methods = len(pipeline.params.grid.methods)
+    evaluations = methods * 4 * 5 * 2
+    assert counts == {"sample": 4 * 5, "score": methods * 4 * 5, "evaluate": evaluations, "rank": 1}
 
 
-@pytest.mark.parametrize(
-    ("preset", "evaluations"), [("paper", 120), ("imagenet-mini", 36), ("cifar10-resnet56", 72)]
-)
-def test_a_preset_dry_runs_by_its_profile(there: Path, preset: str, evaluations: int) -> None:
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_dry_runs_by_its_profile(there: Path, preset: str) -> None:
+    params = load_params(f"pipelines/{preset}/params.yaml")
     said = run_well(
         there, "snakemake", "--dry-run", "--workflow-profile", f"workflow/profiles/{preset}", "all_tables"
     )
-    assert re.search(rf"(?m)^evaluate +{evaluations}$", said)
+    assert re.search(rf"(?m)^evaluate +{len(cells(params))}$", said)
+    assert re.search(rf"(?m)^rank +{len(studies(params))}$", said)
     assert "results/default" not in said
 
 
@@ -209,11 +212,14 @@ def refusal(tree: Path, *options: str) -> str:
 
 
 def test_snakemake_refuses_a_typo_with_our_sentence(there: Path) -> None:
-    typo = (there / "params.yaml").read_text().replace("bp_blocks, practise]", "bp_blocks, practice]")
+    text = (there / "params.yaml").read_text()
+    typo = text.replace("bp_blocks, practise]", "bp_blocks, practice]")
     (there / "typo.yaml").write_text(typo.replace("file: params.yaml", "file: typo.yaml"))
+    methods = list(yaml.safe_load(text)["methods"])
+    place = yaml.safe_load(typo)["grid"]["methods"].index("practice")
     assert refusal(there, "--configfile", "typo.yaml", "--replace-workflow-config", "--", "all") == (
-        "practise: typo.yaml: grid.methods[1]: unknown method 'practice' (known: bp_blocks, practise). "
-        "Did you mean 'practise'?"
+        f"practise: typo.yaml: grid.methods[{place}]: unknown method 'practice' "
+        f"(known: {', '.join(methods)}). Did you mean 'practise'?"
     )
 
 

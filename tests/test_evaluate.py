@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_images import make_folder, make_params
+from made_images import BLOCKS_ALONE, make_folder, make_params
 
 from practise import hardware
 from practise.cifar import CifarResNet
@@ -28,6 +28,7 @@ def write_inputs(folder: Path, also: list[int] | None) -> dict[str, Any]:
     classes = tuple(f"class{index}" for index in range(10))
     images = make_folder(folder / "photos", per_class=1, classes=classes)
     params = make_params(
+        **BLOCKS_ALONE,
         networks={"small": ENTRY, "efficientnet_lite0": ENTRY},
         images={"elpv": {"source": "elpv"}, "photos": images.model_dump()},
         latency={**QUICK, "also": also},

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from practise.grid import Cell, Paths, cells
+from practise.grid import Cell, Paths, Study, cells, studies
 from practise.params import load_params
 
 PATHS = Paths(Path("results/default"))
 CELL = Cell("resnet34", "elpv", "practise", 50, 2021, 0.2)
+STUDY = Study("resnet34", "elpv", 50, 2021)
 
 
 def test_cells_are_every_combination_once_in_the_order_of_the_lists() -> None:
@@ -21,6 +22,18 @@ def test_cells_are_every_combination_once_in_the_order_of_the_lists() -> None:
     assert found[0] == first
     assert [cell.target for cell in found[:2]] == [0.16, 0.22]
     assert [cell.seed for cell in found[:4]] == [2, 2, 1, 1]
+
+
+def test_criteria_are_compared_for_every_combination_of_the_section_ranks_lists() -> None:
+    params = load_params(Path(__file__).parents[1] / "params.yaml")
+    lists = {"networks": ("b", "a"), "images": ("elpv",), "num_images": (50, 100), "seeds": (2, 1)}
+    params = params.model_copy(update={"rank": params.rank.model_copy(update=lists)})
+    assert studies(params) == [
+        Study(network, "elpv", num_images, seed)
+        for network in ("b", "a")
+        for num_images in (50, 100)
+        for seed in (2, 1)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -40,6 +53,7 @@ def test_cells_are_every_combination_once_in_the_order_of_the_lists() -> None:
         (PATHS.history(CELL), "recover/resnet34/elpv/practise/n50/s2021/t0.2/history.csv"),
         (PATHS.accuracy(CELL), "evaluate/resnet34/elpv/practise/n50/s2021/t0.2/accuracy.json"),
         (PATHS.student_latency(CELL), "evaluate/resnet34/elpv/practise/n50/s2021/t0.2/latency.json"),
+        (PATHS.rank(STUDY), "rank/resnet34/elpv/n50/s2021.json"),
         (PATHS.tables, "tables"),
         (PATHS.figures, "figures"),
     ],

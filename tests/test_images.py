@@ -18,10 +18,10 @@ from timm.data.transforms_factory import create_transform
 from torchvision.models import ResNet50_Weights
 
 from practise.errors import ImageError
-from practise.images import Item, Source, open_source
+from practise.images import Item, Source, loading, open_source
 from practise.images.folder import imagenet_classes, read_classes
-from practise.images.loading import load_images, stream_batches
-from practise.images.manifest import Sample, write_sample
+from practise.images.loading import EvaluationImages, load_images, stream_batches
+from practise.images.manifest import Listing, Sample, write_listing, write_sample
 from practise.images.reading import hash_images, read_image
 from practise.images.tiny import load_tiny_set
 from practise.params import DataParams, ImagesParams
@@ -350,6 +350,54 @@ def test_batches_hold_every_image_once_and_in_order(elpv: Source) -> None:
     assert torch.cat([labels for _, labels in batches]).tolist() == [item.label for item in items]
     whole = load_images(elpv.root, items, BICUBIC_128)
     assert torch.equal(torch.cat([images for images, _ in batches]), whole)
+
+
+def open_evaluation(folder: Path) -> tuple[EvaluationImages, Source]:
+    """Seven evaluation images, to be looked at three at a time, and their source."""
+    spec = make_folder(folder / "photos", per_class=3)
+    (folder / "photos/evaluation/dog/0.png").unlink()
+    (folder / "photos/evaluation/dog/2.png").unlink()
+    params = make_params(
+        images={"elpv": {"source": "elpv"}, "photos": spec.model_dump()}, evaluate={"batch_size": 3}
+    )
+    source = open_source("photos", spec)
+    listed = Listing("photos", source.classes, 9, hash_images(source.root, source.evaluation))
+    write_listing(folder / "listing.json", listed, {})
+    return EvaluationImages(params, folder / "listing.json", BICUBIC_128), source
+
+
+@pytest.mark.parametrize("memory_mib", [loading.MOST_MIB, 0], ids=["kept", "streamed"])
+def test_evaluation_images_come_alike_each_time_and_are_decoded_once_where_memory_allows_it(
+    tmp_path: Path, memory_mib: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def read(root: Path, item: Item) -> Image.Image:
+        opened.append(item.path)
+        return read_image(root, item)
+
+    monkeypatch.setattr(loading, "MOST_MIB", memory_mib)
+    monkeypatch.setattr(loading, "read_image", read)
+    evaluation, source = open_evaluation(tmp_path)
+    assert opened == []
+    first, again = (list(evaluation.batches()) for _ in range(2))
+    assert len(evaluation) == 7
+    assert len(opened) == (7 if memory_mib else 14)
+    whole, labels = load_images(source.root, source.evaluation, BICUBIC_128), [0, 0, 0, 1, 2, 2, 2]
+    for batches in (first, again):
+        assert [len(part) for _, part in batches] == [3, 3, 1]
+        assert torch.equal(torch.cat([images for images, _ in batches]), whole)
+        assert torch.cat([part for _, part in batches]).tolist() == labels
+
+
+@pytest.mark.parametrize("spare", [0, -1])
+def test_evaluation_images_are_kept_up_to_the_memory_that_they_may_take(
+    tmp_path: Path, spare: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mib = 7 * 3 * 128 * 128 * 4 / 2**20  # fp32
+    monkeypatch.setattr(loading, "MOST_MIB", mib + spare)
+    evaluation, _ = open_evaluation(tmp_path)
+    assert (evaluation.batches() is evaluation.batches()) == (spare == 0)
 
 
 def test_training_images_come_uncropped_with_their_labels(tmp_path: Path) -> None:

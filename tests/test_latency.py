@@ -9,16 +9,20 @@ from typing import Any
 
 import pytest
 import torch
-from made_images import make_params
+from made_images import BLOCKS_ALONE, make_params
 from torch import nn
 
 from practise import hardware, latency
 from practise.cifar import CifarResNet
 from practise.contention import OtherWork
+from practise.cost import count_gmacs
 from practise.files import read_result, write_result
 from practise.latency import Latency, measure_latency, part_of, summarise
 from practise.networks import Preprocessing, Teacher, save_teacher
+from practise.pruning import Pruning
+from practise.selection import MOST_REMOVED
 from practise.stages import latency as stage
+from practise.students import prune
 
 
 def test_a_reduction_is_the_median_of_paired_ratios():
@@ -99,9 +103,8 @@ def count_weights(settings: object, networks: Mapping[str, nn.Module], *others: 
     return {name: Latency(ms, 0.0, 1 - ms / times["original"], 0.0, False) for name, ms in times.items()}
 
 
-def test_a_block_measured_with_its_like_saves_what_it_saves_alone(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stage, "measure_with", count_weights)
+def write_inputs() -> Teacher:
+    """Write what the stage reads, and return the network."""
     card = {"library": "cifar", "architecture": "resnet20", "blocks": BLOCKS}
     network, preprocessing = (
         CifarResNet(20).eval(),
@@ -110,14 +113,28 @@ def test_a_block_measured_with_its_like_saves_what_it_saves_alone(tmp_path: Path
     teacher = Teacher(network, preprocessing, tuple("0123456789"), card)
     save_teacher(teacher, Path("teacher.safetensors"), Path("teacher.json"), {})
     write_result("hardware.json", "hardware", hardware.describe(), {})
+    return teacher
+
+
+def run_stage(out: Path = Path("latency.json"), **settings: object) -> dict[str, Any]:
+    """What the stage writes with some settings of its section replaced."""
+    section = {**make_params().latency.model_dump(), "thinner": None, **settings}
     stage.run(
-        make_params(),
+        make_params(**BLOCKS_ALONE, latency=section),
         network="efficientnet_lite0",
         teacher=Path("teacher.safetensors"),
         hardware=Path("hardware.json"),
-        out=Path("latency.json"),
+        out=out,
     )
-    result = read_result("latency.json", "latency")
+    return read_result(out, "latency")
+
+
+def test_a_block_measured_with_its_like_saves_what_it_saves_alone(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stage, "measure_with", count_weights)
+    network = write_inputs().network
+    result = run_stage()
+    assert result["thinner"] == []
     assert result["alike"] == [BLOCKS[:3], BLOCKS[3:5], BLOCKS[5:]]
     weights = {name: sum(w.numel() for w in network.get_submodule(name).parameters()) for name in BLOCKS}
     every = sum(w.numel() for w in network.parameters())
@@ -125,6 +142,85 @@ def test_a_block_measured_with_its_like_saves_what_it_saves_alone(tmp_path: Path
     for name, measured in result["blocks"].items():
         assert measured["reduction"] == pytest.approx(weights[name] / every)
         assert measured["median_ms"] == pytest.approx((every - weights[name]) / 1e6)
+
+
+def macs_of_a_block(name: str) -> float:
+    """Two 3×3 convolutions at 32, 16 or 8 pixels, in billions."""
+    place = int(name[len("layer")]) - 1
+    return 2 * 9 * (16 * 2**place) ** 2 * (32 // 2**place) ** 2 / 1e9
+
+
+def test_the_macs_that_a_block_saves_are_those_of_its_convolutions(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stage, "measure_with", count_weights)
+    whole = count_gmacs(write_inputs().network, 32)
+    for name, measured in run_stage()["blocks"].items():
+        assert measured["macs_reduction"] == pytest.approx(macs_of_a_block(name) / whole)
+
+
+def test_thinner_networks_are_told_by_share_with_the_macs_of_what_filter_pruning_leaves(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    teacher = write_inputs()
+    whole = count_gmacs(teacher.network, 32)
+    few_rounds = {"rounds": 2, "warmup": 0, "max_spread": 9.0}
+    result = run_stage(**few_rounds, thinner=[0.3, 0.1])
+    points, original = result["thinner"], result["original"]
+    shares = [point["share"] for point in points]
+    assert shares == sorted(set(shares))
+    assert shares
+    for point in points:
+        assert point.keys() == original.keys() | {"share", "macs_reduction"}
+        assert 0 < point["share"] <= MOST_REMOVED
+        assert point["median_ms"] > 0
+        pruned = prune(teacher, Pruning(filters_removed=point["share"]))
+        assert point["macs_reduction"] == 1 - count_gmacs(pruned, 32) / whole
+
+
+def test_shares_of_filters_are_searched_from_both_sides_of_each_reduction(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stage, "measure_with", count_weights)
+    teacher = write_inputs()
+
+    def weights_without(share: float) -> int:
+        return sum(w.numel() for w in prune(teacher, Pruning(filters_removed=share)).parameters())
+
+    targets = [0.3, 0.1, 0.2]
+    points = run_stage(thinner=targets)["thinner"]
+    for point in points:
+        assert point["reduction"] == pytest.approx(1 - weights_without(point["share"]) / weights_without(0.0))
+    for target in targets:  # filters of this network go by sixteens: not every reduction can be met
+        errors = [point["reduction"] - target for point in points]
+        assert min(map(abs, errors)) <= stage.TOLERANCE or min(errors) < 0 < max(errors)
+        assert min(map(abs, errors)) < 0.05
+
+
+def test_a_machine_measures_once_and_for_other_reductions_only_thinner_networks_again(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    measured: list[set[str]] = []
+
+    def measure(settings: object, networks: Mapping[str, nn.Module], *others: object) -> dict[str, Latency]:
+        measured.append(set(networks))
+        return count_weights(settings, networks, *others)
+
+    monkeypatch.setattr(stage, "measure_with", measure)
+    write_inputs()
+    first = run_stage(thinner=[0.1])
+    assert measured[0] == {"original", "layer1.0", "layer2.1", "layer3.1"}
+    assert {frozenset(names) for names in measured[1:]} == {frozenset({"original", "thinner"})}
+    measured.clear()
+    assert run_stage(Path("again.json"), thinner=[0.1]) == first
+    assert Path("again.json").read_bytes() == Path("latency.json").read_bytes()
+    assert measured == []
+    other = run_stage(thinner=[0.2])
+    assert {frozenset(names) for names in measured} == {frozenset({"original", "thinner"})}
+    assert other["blocks"] == first["blocks"]
+    assert other["thinner"] != first["thinner"]
 
 
 class Repeated(nn.Module):

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -20,6 +19,7 @@ from practise.params import (
     Library,
     Loss,
     Source,
+    Start,
     json_schema,
     load_params,
     names_of,
@@ -27,7 +27,14 @@ from practise.params import (
 )
 
 ROOT = Path(__file__).parents[1]
-VALUES: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+COMMITTED: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+VALUES: dict[str, Any] = {
+    **COMMITTED,
+    "grid": {**COMMITTED["grid"], "targets": [0.16, 0.22]},
+    "latency": {**COMMITTED["latency"], "thinner": [0.16, 0.22]},
+}
+"""The committed params with targets of the tests' own."""
+METHODS = ", ".join(VALUES["methods"])
 
 
 def problems_of(values: Any) -> list[str]:
@@ -66,8 +73,8 @@ FIXED = [place for place in ALL_PLACES if not place.startswith(NAMED)]
 
 def test_the_committed_file_is_right() -> None:
     params = load_params(ROOT / "params.yaml")
-    assert params.grid.targets == tuple(VALUES["grid"]["targets"])
-    assert params.networks.keys() == VALUES["networks"].keys()
+    assert params.grid.targets == tuple(COMMITTED["grid"]["targets"])
+    assert params.networks.keys() == COMMITTED["networks"].keys()
 
 
 @pytest.mark.parametrize("place", FIXED)
@@ -98,27 +105,26 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
     [
         (
             {"grid.methods": ["bp_blocks", "practice"]},
-            "grid.methods[1]: unknown method 'practice' (known: bp_blocks, practise). "
-            "Did you mean 'practise'?",
+            f"grid.methods[1]: unknown method 'practice' (known: {METHODS}). Did you mean 'practise'?",
         ),
         (
-            {"grid.networks": ["efficientnet_lite1"]},
-            "grid.networks[0]: unknown network 'efficientnet_lite1' (known: efficientnet_lite0). "
+            {"grid.networks": ["efficientnet_lite0", "efficientnet_lite1"]},
+            "grid.networks[1]: unknown network 'efficientnet_lite1' (known: efficientnet_lite0). "
             "Did you mean 'efficientnet_lite0'?",
         ),
-        ({"grid.images": ["zebras"]}, "grid.images[0]: unknown images 'zebras' (known: elpv)"),
+        ({"grid.images": ["elpv", "zebras"]}, "grid.images[1]: unknown images 'zebras' (known: elpv)"),
         (
             {"networks.efficientnet_lite0.head": "elpw"},
             "networks.efficientnet_lite0.head: unknown images 'elpw' (known: elpv). Did you mean 'elpv'?",
         ),
         ({"grid.seeds": [0, 1, 0]}, "grid.seeds[2]: 0 is already there at grid.seeds[0]"),
-        ({"grid.targets": [0.2, 0.20]}, "grid.targets[1]: 0.2 is already there at grid.targets[0]"),
-        ({"grid.seeds": []}, "grid.seeds: is an empty list, should hold at least one"),
+        ({"grid.targets": [0.16, 0.160]}, "grid.targets[1]: 0.16 is already there at grid.targets[0]"),
+        ({"grid.targets": []}, "grid.targets: is an empty list, should hold at least one"),
         ({"grid.seeds": 1}, "grid.seeds: is 1, should be a list"),
-        ({"grid.seeds": [-1]}, "grid.seeds[0]: is -1, should be at least 0"),
-        ({"grid.seeds": [True]}, "grid.seeds[0]: is true, should be a whole number"),
-        ({"grid.seeds": [1.0]}, "grid.seeds[0]: is 1.0, should be a whole number"),
-        ({"grid.num_images": [0]}, "grid.num_images[0]: is 0, should be at least 1"),
+        ({"grid.seeds": [0, -1]}, "grid.seeds[1]: is -1, should be at least 0"),
+        ({"grid.seeds": [0, True]}, "grid.seeds[1]: is true, should be a whole number"),
+        ({"grid.seeds": [0, 1.0]}, "grid.seeds[1]: is 1.0, should be a whole number"),
+        ({"grid.num_images": [50, 0]}, "grid.num_images[1]: is 0, should be at least 1"),
         ({"grid.targets": [0]}, "grid.targets[0]: is 0, should be greater than 0"),
         (
             {"grid.targets": [2.5]},
@@ -161,6 +167,51 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         ({"latency.also": [0]}, "latency.also[0]: is 0, should be at least 1"),
         ({"latency.also": [16, 4, 16]}, "latency.also[2]: 16 is already there at latency.also[0]"),
         ({"latency.also": [16, 1]}, "latency.also[1]: 1 is already latency.batch_size"),
+        ({"latency.thinner": []}, "latency.thinner: is an empty list, should hold at least one"),
+        (
+            {"latency.thinner": [0.16, 0.22, 1]},
+            "latency.thinner[2]: is 1, should be less than 1",
+        ),
+        (
+            {"rank.images": ["zebras"]},
+            "rank.images[0]: zebras is not in grid.images (elpv)",
+        ),
+        ({"rank.num_images": [50, 20]}, "rank.num_images[1]: 20 is not in grid.num_images (50)"),
+        ({"rank.seeds": [7]}, "rank.seeds[0]: 7 is not in grid.seeds (0, 1, 2)"),
+        ({"grid.seeds": [1, 2]}, "rank.seeds[0]: 0 is not in grid.seeds (1, 2)"),
+        ({"rank.seeds": [0, 0]}, "rank.seeds[1]: 0 is already there at rank.seeds[0]"),
+        ({"rank.counts": [1, 2, 1]}, "rank.counts[2]: 1 is already there at rank.counts[0]"),
+        ({"rank.counts": [0]}, "rank.counts[0]: is 0, should be at least 1"),
+        (
+            {"rank.criteria": ["l1_filters"]},
+            "rank.criteria[0]: unknown criterion 'l1_filters' (known: random, first_blocks, latency, "
+            "feature_change, output_divergence, recoverability)",
+        ),
+        (
+            {"rank.method": "practice"},
+            f"rank.method: unknown method 'practice' (known: {METHODS}). Did you mean 'practise'?",
+        ),
+        (
+            {"grid.targets": [0.16, 0.2]},
+            "grid.targets[1]: 0.2 is missing in latency.thinner; 'fskd' prunes filters for it",
+        ),
+        (
+            {"grid.targets": [0.16, 4]},
+            "grid.targets[1]: is 4 blocks, but 'fskd' prunes filters; should be a share of the latency",
+        ),
+        (
+            {"grid.methods": ["practise", "mir"], "latency.thinner": [0.22]},
+            "grid.targets[0]: 0.16 is missing in latency.thinner; 'mir' prunes filters for it",
+        ),
+        (
+            {
+                "grid.methods": ["fskd", "mir"],
+                "select.match": "macs",
+                "methods.mir.select": {"match": "latency"},
+                "latency.thinner": [0.16],
+            },
+            "grid.targets[1]: 0.22 is missing in latency.thinner; 'mir' prunes filters for it",
+        ),
         (
             {"data.root": ""},
             "data.root: is empty text, should be filled in (The folder that relative paths of images, class "
@@ -191,6 +242,41 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
 )
 def test_each_mistake_is_one_sentence(changes: dict[str, Any], line: str) -> None:
     assert problems_of(changed(**changes)) == [f"params.yaml: {line}"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"grid.methods": ["bp_blocks", "practise"], "grid.targets": [0.1, 4], "latency.thinner": None},
+        {"select.match": "macs", "grid.targets": [0.1], "latency.thinner": None},
+        {"grid.methods": ["mir"], "methods.mir.select": {"match": "macs"}, "latency.thinner": None},
+        {"latency.thinner": [0.3, 0.22, 0.16]},
+    ],
+)
+def test_filters_are_searched_by_measuring_only_for_targets_of_methods_that_prune_them(
+    changes: dict[str, Any],
+) -> None:
+    assert parse_params(changed(**changes)).grid.methods
+
+
+def test_without_thinner_networks_every_target_of_methods_that_prune_filters_is_told() -> None:
+    assert problems_of(changed(**{"latency.thinner": None})) == [
+        f"params.yaml: grid.targets[{place}]: {target} is missing in latency.thinner; 'fskd' prunes filters "
+        "for it"
+        for place, target in enumerate(VALUES["grid"]["targets"])
+    ]
+
+
+def test_the_criteria_are_compared_on_a_part_of_the_grid_alone() -> None:
+    whole = {key: VALUES["grid"][key] for key in ("networks", "images", "num_images", "seeds")}
+    changes = {f"rank.{key}": items for key, items in whole.items()}
+    rank = parse_params(changed(**changes)).rank
+    assert {key: list(getattr(rank, key)) for key in whole} == whole
+    lines = problems_of(changed(**{f"grid.{key}": ["x"] for key in ("networks", "images")}))
+    assert [line for line in lines if "rank" in line] == [
+        f"params.yaml: rank.{key}[0]: {whole[key][0]} is not in grid.{key} (x)"
+        for key in ("networks", "images")
+    ]
 
 
 def test_a_name_that_is_a_number_must_be_quoted() -> None:
@@ -291,7 +377,7 @@ def test_what_is_no_section_is_refused() -> None:
         (
             "",
             "is empty, should hold the sections profile, device, data, grid, networks, images, methods, "
-            "teacher, latency, score, select, recover, evaluate",
+            "teacher, latency, score, select, recover, evaluate, rank",
         ),
         ("grid: [1", "is not YAML at line 1, column 9: expected ',' or ']', but got '<stream end>'"),
         ("a: 1\na: 2\n", "is not YAML at line 2, column 1: the key 'a' is there twice"),
@@ -364,6 +450,7 @@ def test_the_committed_schema_is_made_from_the_code() -> None:
         (Source, "practise.images:SOURCES"),
         (Library, "practise.libraries:LIBRARIES"),
         (Criterion, "practise.criteria:CRITERIA"),
+        (Start, "practise.start:STARTS"),
         (Loss, "practise.recovery:LOSSES"),
     ],
 )
@@ -381,8 +468,12 @@ def test_every_key_is_explained() -> None:
 
 
 def test_every_line_of_the_committed_file_says_what_it_is() -> None:
-    lines = (ROOT / "params.yaml").read_text().splitlines()
-    heading = re.compile(r"\s*[\w-]+:$")  # a section or entry, explained by what is in it
-    bare = [line for line in lines if line and "#" not in line and not heading.match(line)]
-    repeated = ("mimic:", "cross_entropy:", "distil:", "criterion:", "loss:", "preset:")
-    assert [line for line in bare if not line.lstrip().startswith(repeated)] == []
+    explained = {"mimic", "cross_entropy", "distil", "criteria"}  # by the line above them
+    bare = []
+    for line in filter(None, (ROOT / "params.yaml").read_text().splitlines()):
+        key, _, value = line.strip().partition(":")
+        if "#" in line:
+            explained.add(key)
+        elif value and key not in explained:  # a section or entry is explained by what is in it
+            bare.append(line)
+    assert bare == []

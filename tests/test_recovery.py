@@ -12,11 +12,15 @@ from torch import nn
 
 from practise.blocks import drop_blocks_
 from practise.errors import RecoveryError
+from practise.pruning import Pruning
+from practise.recoverability import RidgeRecipe
 from practise.recovery import LOSSES, OFFICIAL, RecoveryRecipe, Step, build_optimizer, recover_
 from practise.resume import Resume
+from practise.start import start_recovery
 from practise.views import combine, draw_views, mix
 
 RECIPE = RecoveryRecipe(steps=12, batch_size=8, lr=1e-3, weight_decay=0.01, dtype="fp32", views=4)
+RIDGE = RidgeRecipe(ridge=0.1, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
 OFFICIAL_SHORT = replace(OFFICIAL["mimic"], steps=6, batch_size=8)
 
 
@@ -49,6 +53,19 @@ def test_the_same_seed_gives_the_same_bits(recipe):
     first, again = recover(recipe), recover(recipe)
     assert same(first[0], again[0])
     assert first[1] == again[1]
+
+
+@pytest.mark.parametrize("views", [None, 2], ids=["afresh", "kept"])
+def test_mimicking_with_no_filter_pruned_changes_nothing(views):
+    network = tiny_network()
+    recipe = replace(RECIPE, steps=4, weight_decay=0.0, batch_norm="frozen", views=views)
+    pruning = Pruning(filters_removed=0.0)
+    student, teacher = start_recovery(network, pruning, tiny_set(8), recipe, RIDGE)
+    history = recover_(student, teacher, tiny_set(8), LOSSES["mimic"], recipe)
+    assert [row.loss for row in history] == [0.0] * 4
+    assert student is not network
+    assert same(student, tiny_network())
+    assert same(network, tiny_network())
 
 
 @pytest.mark.parametrize("mixing", [False, True])
