@@ -101,6 +101,13 @@ def replace_entries_(values: dict[str, Any], entries: Mapping[str, Any]) -> None
         place[last] = value
 
 
+def keep_within_grid_(values: dict[str, Any]) -> None:
+    """Take from the comparison of criteria what a changed grid no longer has."""
+    grid, rank = values["grid"], values["rank"]
+    for key in rank.keys() & grid.keys():
+        rank[key] = [item for item in rank[key] if item in grid[key]] or grid[key][:1]
+
+
 class Case:
     """A preset, changed for one benchmark, with what its stages make of it.
 
@@ -118,6 +125,7 @@ class Case:
         self.file = self.folder / "params.yaml"
         changes = {**changes, "profile": {"name": profile, "root": "../..", "file": str(self.file)}}
         replace_entries_(values, changes)
+        keep_within_grid_(values)
         text = yaml.safe_dump(values, sort_keys=False)
         if not self.file.is_file() or self.file.read_text() != text:
             write_text(self.file, text)

@@ -4,7 +4,7 @@ That is the oracle which every criterion tries to foretell. It sees the evaluati
 as many recoveries, so it is no way to choose blocks but a way to judge criteria.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -67,12 +67,29 @@ def ask_oracle(blocks: Sequence[str], original: float, top1: Top1) -> dict[str, 
     return {block: original - top1((block,)) for block in track(blocks, "drop one block and recover")}
 
 
+def check_counts(counts: Sequence[int], reductions: Mapping[str, float]) -> None:
+    """Make sure that so many blocks can be dropped, before hours are spent.
+
+    Args:
+        counts: how many blocks are to be dropped.
+        reductions: tau of the blocks.
+
+    Raises:
+        SelectionError: there are not so many blocks that save time.
+    """
+    useful = sum(reduction > 0 for reduction in reductions.values())
+    if max(counts) > useful:
+        raise SelectionError(
+            f"dropping {max(counts)} blocks is out of reach: {useful} save time here; lower rank.counts"
+        )
+
+
 def follow(
     criterion: str,
     scores: Mapping[str, float],
     per_latency: bool,
     reductions: Mapping[str, float],
-    counts: Iterable[int],
+    counts: Sequence[int],
     top1: Top1,
 ) -> Ranking:
     """Drop blocks in the order that a criterion gives.
@@ -88,12 +105,11 @@ def follow(
     Raises:
         SelectionError: there are not so many blocks that save time.
     """
+    check_counts(counts, reductions)
     useful = {name: reductions[name] for name in scores if reductions[name] > 0}
     order = rank_blocks(scores, useful, per_latency=per_latency)
     choices = []
     for count in counts:
-        if count > len(order):
-            raise SelectionError(f"dropping {count} blocks is out of reach: {len(order)} save time here")
         dropped = tuple(name for name in useful if name in order[:count])
         choices.append(Choice(count, dropped, sum(useful[name] for name in dropped), top1(dropped)))
     return Ranking(criterion, per_latency, dict(scores), order, choices)

@@ -324,7 +324,7 @@ class RankParams(Section):
     images: List[Name] = Field(description="Names in grid.images.")
     num_images: List[Count] = Field(description="Numbers in grid.num_images.")
     seeds: List[Seed] = Field(description="Seeds in grid.seeds.")
-    criteria: List[BlockCriterion] = Field(description="The criteria that are compared.")
+    criteria: List[BlockCriterion] = Field(title="criterion", description="The criteria that are compared.")
     counts: List[Count] = Field(description="Numbers of blocks that each criterion has dropped.")
     method: Name = Field(description="The method whose recipes score and recover for all criteria.")
 

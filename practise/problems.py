@@ -206,32 +206,38 @@ def _rank(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[Proble
                             f"{item} is not in grid.{key} ({', '.join(map(str, known))})",
                         )
     method = rank.get("method")
-    if isinstance(method, str) and isinstance(methods, Mapping) and method not in methods:
-        yield ("rank", "method"), unknown("method", method, methods)
+    if isinstance(method, str) and isinstance(methods, Mapping):
+        if method not in methods:
+            yield ("rank", "method"), unknown("method", method, methods)
+        elif _section(methods, method).get("criterion") == "l1_filters":
+            yield ("rank", "method"), f"'{method}' prunes filters, should be one that drops blocks"
 
 
 def _unmatched(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[Problem]:
-    """Where filters are pruned for a latency, the share of them has to be searched for it."""
+    """Filters are pruned for a reduction, and where that is one of the latency, the share was searched."""
     methods, latency, select = (_section(values, key) for key in ("methods", "latency", "select"))
-    chosen = [(name, _section(methods, name)) for name in _list(grid, "methods") if isinstance(name, str)]
-    pruning = [
+    chosen = {name: _section(methods, name) for name in _list(grid, "methods") if isinstance(name, str)}
+    pruning = {name: one for name, one in chosen.items() if one.get("criterion") == "l1_filters"}
+    by_latency = [
         name
-        for name, method in chosen
-        if method.get("criterion") == "l1_filters"
-        and _section(method, "select").get("match", select.get("match")) == "latency"
+        for name, one in pruning.items()
+        if _section(one, "select").get("match", select.get("match")) == "latency"
     ]
-    searched = _list(latency, "thinner")
-    for index, target in enumerate(_list(grid, "targets") if pruning else []):
-        if isinstance(target, int | float) and target >= 1:
-            yield (
-                ("grid", "targets", index),
-                f"is {target} blocks, but '{pruning[0]}' prunes filters; should be a share of the latency",
-            )
-        elif target not in searched:
-            yield (
-                ("grid", "targets", index),
-                f"{target} is missing in latency.thinner; '{pruning[0]}' prunes filters for it",
-            )
+    searched = latency.get("thinner", ...)
+    told_elsewhere = not (searched is None or isinstance(searched, list) and searched)
+    for index, target in enumerate(_list(grid, "targets")):
+        place = ("grid", "targets", index)
+        if isinstance(target, bool) or not isinstance(target, int | float) or not 0 < target < math.inf:
+            continue  # told elsewhere
+        if target >= 1:
+            if pruning and target == int(target):
+                name = next(iter(pruning))
+                yield (
+                    place,
+                    f"is {target} blocks, but '{name}' prunes filters; should be a share of the latency",
+                )
+        elif by_latency and not told_elsewhere and target not in (searched or []):
+            yield place, f"{target} is missing in latency.thinner; '{by_latency[0]}' prunes filters for it"
 
 
 def _section(values: Mapping[Any, Any], key: Any) -> Mapping[Any, Any]:
@@ -337,6 +343,8 @@ def _bare(kind: Any) -> Any:
 
 
 def _title(location: Location) -> str:
+    while isinstance(location[-1], int):
+        location = location[:-1]
     field = _fields(_type_at(location[:-1])).get(str(location[-1]))
     return str(getattr(field, "title", None) or location[-1])
 

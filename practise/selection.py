@@ -223,7 +223,8 @@ def search_share(
 ) -> None:
     """Measure shares of filters until one of them has the reduction that is wanted.
 
-    From a guess outwards until the target lies between two shares, then between these (regula falsi).
+    From a guess outwards until the target lies between two shares, then between these: where a straight line
+    crosses the target, and half-way where the same end moved twice.
 
     Args:
         measure: the reduction without a share of the filters.
@@ -231,15 +232,20 @@ def search_share(
         known: reductions by share, to which those that are measured are added.
         tolerance: how near is near enough.
     """
+    ends: list[tuple[float, float | None]] = []
     for _ in range(MOST_MEASURED):
         if any(abs(reduction - target) <= tolerance for reduction in known.values()):
             return
         above = min((share for share in known if known[share] >= target), default=None)
         below = max((share for share in known if above is None or share < above), default=0.0)
-        reached = known.get(below, 0.0)
+        stuck = len(ends) > 1 and (ends[-1][0] == ends[-2][0] == below or ends[-1][1] == ends[-2][1] == above)
+        ends.append((below, above))
         if above is None:
             share = min(max(1.5 * target, 1.5 * below), MOST_REMOVED)
+        elif stuck:
+            share = (below + above) / 2
         else:
+            reached = known.get(below, 0.0)
             share = below + (above - below) * (target - reached) / (known[above] - reached)
         share = round(share, 3)
         if share in known:

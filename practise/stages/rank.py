@@ -12,7 +12,7 @@ from practise.hardware import circumstances, resolve_device
 from practise.images.loading import EvaluationImages
 from practise.images.tiny import load_tiny_set
 from practise.networks import load_teacher
-from practise.oracle import ask_oracle, follow
+from practise.oracle import ask_oracle, check_counts, follow
 from practise.params import Params
 from practise.presets import recovery_recipe, score_recipe
 from practise.progress import track
@@ -62,6 +62,7 @@ def run(
     ridge = RidgeRecipe(**params.score.model_dump())
     reductions = read_result(latency, "latency")["blocks"]
     tau = {block: reductions[block]["reduction"] for block in original.card["blocks"]}
+    check_counts(rank.counts, tau)
     recipes = [asdict(recipe) for recipe in (scoring, recovery, ridge)]
     resume = Resume(out, [seed, method.loss, recipes, *map(sha256, (teacher, sample, listing))])
     known: dict[str, float] = resume.load() or {}
@@ -97,7 +98,7 @@ def run(
         "criteria": [ranking.describe() for ranking in rankings],
     }
     sections = (
-        "rank",
+        *("rank.criteria", "rank.counts", "rank.method"),
         f"methods.{rank.method}",
         "score",
         "recover",

@@ -113,8 +113,10 @@ def share_of_filters(
 
     One for the latency was searched when it was measured; one for the MACs is searched here.
     """
-    known = {point["share"]: point[REDUCTION[recipe.match]] for point in measured["thinner"]}
-    if recipe.match == "macs" and target < 1:
+    known: dict[float, float] = {}
+    if recipe.match == "latency":
+        known = {point["share"]: point["reduction"] for point in measured["thinner"]}
+    elif target < 1:
         search_share(macs_without(params, teacher), target, known, recipe.tolerance)
     return choose_share(known, target, recipe)
 
