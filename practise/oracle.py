@@ -78,7 +78,7 @@ def check_counts(counts: Sequence[int], reductions: Mapping[str, float]) -> None
         SelectionError: there are not so many blocks that save time.
     """
     useful = sum(reduction > 0 for reduction in reductions.values())
-    if max(counts) > useful:
+    if max(counts, default=0) > useful:
         raise SelectionError(
             f"dropping {max(counts)} blocks is out of reach: {useful} save time here; lower rank.counts"
         )

@@ -301,7 +301,7 @@ def test_a_recovery_without_steps_draws_no_line_and_alone_no_panel() -> None:
     with project_style():
         (ax,) = draw_curves(TABLES).axes
     assert len(ax.get_lines()) == 1 and same_color(ax.get_lines()[0].get_color(), METHOD_STYLES["mir"].color)
-    make_tables(**SCHEMES | {"methods": ["fskd"]}, rank__method="fskd")
+    make_tables(**SCHEMES | {"methods": ["fskd"]}, rank__method="practise")
     with project_style():
         assert "nothing to draw: the grid holds no such cell" in texts_of(draw_curves(TABLES))
 

@@ -99,8 +99,8 @@ def test_so_many_blocks_that_save_time_are_not_there() -> None:
     asked = Asked()
     with pytest.raises(SelectionError) as error:
         follow("mine", named([1, 2, 3, 4, 5]), False, taus, [3, 4], asked)
-    assert str(error.value) == "dropping 4 blocks is out of reach: 3 save time here"
-    assert asked.sets == [("a", "c", "e")]
+    assert str(error.value) == "dropping 4 blocks is out of reach: 3 save time here; lower rank.counts"
+    assert asked.sets == []
 
 
 def test_what_is_told_is_plain() -> None:
