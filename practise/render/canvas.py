@@ -213,6 +213,10 @@ def setting_words(setting: Mapping[str, Any], shown: Sequence[str]) -> list[str]
     return [words[key](value) for key, value in setting.items() if key in shown]
 
 
+DECADE = 10.0
+"""Scores whose largest is this many times the smallest are drawn on a logarithmic axis."""
+
+
 def plain_log_axis(ax: Axes, which: Literal["x", "y"] = "y") -> None:
     """Make an axis logarithmic, labelled with plain numbers: 0.02, not 2 × 10⁻²."""
     ax.set(**{f"{which}scale": "log"})

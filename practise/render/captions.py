@@ -5,6 +5,7 @@ from collections.abc import Collection
 import pandas as pd
 
 from practise.render.names import count_of, target_title
+from practise.render.tidy import STUDY
 
 SETTING_TITLES = {
     "Network": "network",
@@ -13,6 +14,9 @@ SETTING_TITLES = {
     "Target": "target_reduction",
 }
 """The headings of the columns that make a setting, and the frame's columns behind them."""
+
+STUDY_TITLES = {title: column for title, column in SETTING_TITLES.items() if column in STUDY}
+"""Those of a setting in which criteria are compared."""
 
 
 def constant_columns(frame: pd.DataFrame, columns: dict[str, str]) -> set[str]:

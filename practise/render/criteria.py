@@ -3,7 +3,7 @@
 import pandas as pd
 
 from practise.render.captions import (
-    SETTING_TITLES,
+    STUDY_TITLES,
     constant_columns,
     seeds_caption,
     sentence,
@@ -14,7 +14,6 @@ from practise.render.names import count_of, criterion_title, mean_and_std, metho
 from practise.render.rankings import ORACLE
 from practise.render.tidy import STUDY, groups
 
-SETTING = {title: column for title, column in SETTING_TITLES.items() if column in STUDY}
 RANK, PER_LATENCY = "Rank correlation", "Rank correlation per latency"
 
 
@@ -26,8 +25,8 @@ def render_criteria(frame: pd.DataFrame) -> RenderedTable:
     """
     counts = sorted(frame["count"].unique())
     rows = []
-    for (network, images, num_images), cells in groups(frame, STUDY):
-        setting = {"Network": network, "Images": images, "Handed over": str(num_images)}
+    for study, cells in groups(frame, STUDY):
+        setting = dict(zip(STUDY_TITLES, map(str, study), strict=True))
         rivals = cells[cells["criterion"] != ORACLE]
         best = {
             _heading(count): rivals[rivals["count"] == count].groupby("criterion")["top1"].mean().idxmax()
@@ -42,8 +41,8 @@ def render_criteria(frame: pd.DataFrame) -> RenderedTable:
             row = _row(own, counts)
             row |= {title: Strong(row[title]) for title, winner in best.items() if winner == criterion}
             rows.append(setting | {"Criterion": criterion_title(criterion)} | row)
-    hidden = constant_columns(frame, SETTING)
-    columns = [title for title in (*SETTING, "Criterion") if title not in hidden]
+    hidden = constant_columns(frame, STUDY_TITLES)
+    columns = [title for title in (*STUDY_TITLES, "Criterion") if title not in hidden]
     return arrange(
         rows,
         columns=[*columns, RANK, PER_LATENCY, *map(_heading, counts)],

@@ -11,8 +11,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from practise.render.canvas import QUIET, draw_panels, plain_log_axis
-from practise.render.labels import Point, place_names
+from practise.render.canvas import DECADE, QUIET, draw_panels, plain_log_axis
+from practise.render.labels import MOST_NAMES, Point, place_names
 from practise.render.names import criterion_title, mean_and_std, shared_start
 from practise.render.tidy import STUDY, read_frame
 
@@ -22,11 +22,6 @@ COSTS = {
     "output_divergence": "nats",
 }
 """The criteria whose score is a cost, with its unit."""
-
-DECADE = 10.0
-"""Scores whose largest is this many times the smallest are drawn on a logarithmic axis."""
-MOST_NAMES = 30
-"""More blocks than this go without names."""
 
 
 def draw_criteria(tables: Path) -> Figure:

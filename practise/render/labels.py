@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 HALO = [withStroke(linewidth=3, foreground="white")]
 """Keeps words readable where they cross a grid line."""
 
+MOST_NAMES = 30
+"""A panel with more blocks than this goes without their names."""
 ANGLES = (0, 180, 90, 270, 45, 135, 315, 225, 20, 160, 340, 200, 70, 110, 290, 250)
 """The directions in which a place is looked for, in degrees, the best first."""
 DISTANCES = (6.0, 9.0, 13.0, 18.0, 24.0, 32.0)

@@ -12,13 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from practise.render.canvas import INK, QUIET, MethodStyle, draw_panels, method_styles
-from practise.render.labels import Point, place_names
+from practise.render.labels import MOST_NAMES, Point, place_names
 from practise.render.names import hardware_line, method_title, number, shared_start
 from practise.render.tidy import groups, read_frame
 
 BLOCK, THINNER = "#888888", INK
-MOST_NAMES = 30
-"""More blocks than this go without names."""
 MOST_JOINED = 3
 """As many blocks in one place are named one by one."""
 

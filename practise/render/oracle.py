@@ -3,7 +3,7 @@
 import pandas as pd
 
 from practise.render.captions import (
-    SETTING_TITLES,
+    STUDY_TITLES,
     constant_columns,
     seeds_caption,
     sentence,
@@ -13,7 +13,6 @@ from practise.render.formats import RenderedTable, arrange
 from practise.render.names import criterion_title, mean_and_std, number
 from practise.render.tidy import STUDY, groups
 
-SETTING = {title: column for title, column in SETTING_TITLES.items() if column in STUDY}
 TOP1, TAU = "Top-1 % without it", "Latency reduction τ %"
 
 
@@ -25,8 +24,8 @@ def render_oracle(frame: pd.DataFrame) -> RenderedTable:
     """
     criteria = list(frame["criterion"].unique())
     rows = []
-    for (network, images, num_images), cells in groups(frame, STUDY):
-        setting = {"Network": network, "Images": images, "Handed over": str(num_images)}
+    for study, cells in groups(frame, STUDY):
+        setting = dict(zip(STUDY_TITLES, map(str, study), strict=True))
         for (block,), own in groups(cells.sort_values("position", kind="stable"), ("block",)):
             seeds = own.drop_duplicates("seed")
             places = own.groupby("criterion")["place"].mean()
@@ -36,14 +35,14 @@ def render_oracle(frame: pd.DataFrame) -> RenderedTable:
                 | {TAU: number(100 * seeds["latency_reduction"].mean(), 2)}
                 | {criterion_title(criterion): number(places[criterion], 1) for criterion in criteria}
             )
-    hidden = constant_columns(frame, SETTING)
+    hidden = constant_columns(frame, STUDY_TITLES)
     original = " / ".join(number(value, 1) for value in frame["top1_original"].unique())
     phrases = [*setting_caption(frame, hidden), f"top-1 of the original {original} %"]
     phrases += [seeds_caption([frame["seed"].nunique()])]
     return arrange(
         rows,
         columns=[
-            *(title for title in (*SETTING, "Block") if title not in hidden),
+            *(title for title in (*STUDY_TITLES, "Block") if title not in hidden),
             *(TOP1, TAU),
             *map(criterion_title, criteria),
         ],

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from practise.render.blocks import RECOVERABILITY
 from practise.render.canvas import (
+    DECADE,
     INK,
     QUIET,
     MethodStyle,
@@ -23,9 +24,6 @@ from practise.render.canvas import (
 )
 from practise.render.names import method_title, shared_prefix
 from practise.render.tidy import read_frame
-
-DECADE = 10.0
-"""Scores whose largest is this many times the smallest are drawn on a logarithmic axis."""
 
 LETTER = 0.08
 """Width of a tick label's letter in inches."""

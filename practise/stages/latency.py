@@ -99,10 +99,8 @@ def _without_blocks(
 
 def _thinner(params: Params, original: Teacher, device: torch.device) -> dict[str, Any]:
     """The original without shares of its filters, until every reduction that is asked for was met."""
-    size, gmacs = (
-        original.preprocessing.image_size,
-        count_gmacs(original.network, original.preprocessing.image_size),
-    )
+    size = original.preprocessing.image_size
+    gmacs = count_gmacs(original.network, size)
     convolutions = find_inner_convolutions(original.network, size)
     points: list[dict[str, Any]] = []
 
