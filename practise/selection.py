@@ -178,10 +178,14 @@ def select_knapsack(scores: Mapping[str, float], goal: Goal) -> list[str]:
     ['a']
     """
     names = list(goal.worth)
-    known = math.fsum(scores[name] for name in select_lowest(scores, goal, per_latency=True))
+    known = select_lowest(scores, goal, per_latency=True)
+    most = math.fsum(scores[name] for name in known)
+    if most == 0:
+        return known
     goal = goal.attainable()
     solution = milp(
-        [scores[name] / (known or 1) for name in names],  # the solver's tolerances are absolute
+        # The solver's tolerances are absolute; a block that costs more than the known choice is never taken.
+        [min(scores[name], 2 * most) / most for name in names],
         integrality=np.ones(len(names)),
         bounds=Bounds(0, 1),
         constraints=LinearConstraint([[goal.worth[name] for name in names]], lb=goal.target, ub=goal.limit),

@@ -167,6 +167,12 @@ def test_every_search_heeds_the_tolerance_and_drops_only_what_saves_time(search)
     assert search({"a": 0.0, "b": 1.0}, set_goal({"a": -0.001, "b": 0.1}, 0.1, 0.0)) == ["b"]
 
 
+@pytest.mark.parametrize("tiny", [0.0, 5e-324, 1e-300])
+def test_a_knapsack_bears_costs_of_any_size(tiny):
+    scores, saved = {"a": 1.0, "b": tiny, "c": 1e300}, {"a": 0.2, "b": 0.2, "c": 0.2}
+    assert select_knapsack(scores, set_goal(saved, 0.2, 0.0)) == ["b"]
+
+
 def test_a_target_from_one_on_is_a_number_of_blocks():
     scores = {"a": 4.0, "b": 1.0, "c": 2.0, "d": 3.0}
     saved = {"a": 0.5, "b": 0.01, "c": 0.1, "d": 0.1}
