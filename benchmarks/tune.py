@@ -2,8 +2,8 @@
 
     python -m benchmarks.tune --params-file pipelines/cifar10-resnet56/params.yaml
 
-Every method that trains is tried at the same multiples of its own rate, with batch norm frozen and in
-training mode, on the same seeds: rivals are tuned as ours is, and the evaluation images are not looked at.
+Every method that trains is tried at the same multiples of its own rate, with batch norm as in the preset and
+in training mode, on the same seeds: rivals are tuned as ours is, and the evaluation images are not looked at.
 What is pruned is what the pipeline selects.
 """
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 QUICK, FULL = (1 / 3, 1, 3), (1 / 9, 1 / 3, 1, 3, 9)
 """Multiples of a method's learning rate."""
-BATCH_NORM = ("frozen", "train")
-"""Ways to treat batch norm."""
 MOST_SEEDS = 2
 """Seeds that are tried."""
 JUDGES = 500
@@ -66,7 +64,8 @@ def run() -> None:
         images = list(stream_batches(source.root, judges, teacher.preprocessing, params.evaluate.batch_size))
         pruning = Pruning.of(read_result(paths.select(cell), "select"))
         recipe, loss = recovery_recipe(params, cell.method), LOSSES[params.methods[cell.method].loss]
-        for factor, batch_norm in itertools.product(FULL if asked.full else QUICK, BATCH_NORM):
+        ways = dict.fromkeys((params.recover.batch_norm, "train"))
+        for factor, batch_norm in itertools.product(FULL if asked.full else QUICK, ways):
             once = replace(recipe, lr=factor * recipe.lr, batch_norm=batch_norm)
             student, mimicked = start_recovery(teacher.network, pruning, few, once, ridge)
             recover_(student, mimicked, few, loss, once)
@@ -115,7 +114,7 @@ def show(case: Case, frame: pd.DataFrame) -> None:
         """Accuracy against the multiple, a line a method."""
         for (method, batch_norm), own in frame.groupby(["method", "batch_norm"], sort=False):
             means = own.groupby("factor")["top1"].mean()
-            style = "-" if batch_norm == BATCH_NORM[0] else "--"
+            style = "--" if batch_norm == "train" else "-"
             axes.plot(means.index, means, style, marker="o", label=f"{method_title(method)}, {batch_norm}")
         axes.set(xscale="log", xlabel="multiple of the learning rate", ylabel="top-1 (%)")
         axes.legend(fontsize=6, ncols=2)

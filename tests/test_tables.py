@@ -550,7 +550,7 @@ def test_a_preset_is_named_with_what_a_method_replaces() -> None:
     assert title() == "official"
     assert title(score={"steps": 100}, recover={"steps": 100}) == "official (steps=100)"
     assert title(recover={"lr": 0.1}) == "official (recover lr=0.1)"
-    assert title(score={"steps": 5}, recover={"steps": 7}) == "official (score steps=5, recover steps=7)"
+    assert title(score={"steps": 5}, recover={"steps": 7}) == "official (score steps=5; recover steps=7)"
 
 
 def test_two_processes_write_the_same_bytes(default_grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:

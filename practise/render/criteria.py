@@ -12,7 +12,7 @@ from practise.render.captions import (
 from practise.render.formats import DASH, RenderedTable, Strong, arrange
 from practise.render.names import count_of, criterion_title, mean_and_std, method_title, number
 from practise.render.rankings import ORACLE
-from practise.render.tidy import STUDY, groups
+from practise.render.tidy import STUDY, best, groups
 
 RANK, PER_LATENCY = "Rank correlation", "Rank correlation per latency"
 
@@ -28,18 +28,16 @@ def render_criteria(frame: pd.DataFrame) -> RenderedTable:
     for study, cells in groups(frame, STUDY):
         setting = dict(zip(STUDY_TITLES, map(str, study), strict=True))
         rivals = cells[cells["criterion"] != ORACLE]
-        best = {
-            _heading(count): rivals[rivals["count"] == count].groupby("criterion")["top1"].mean().idxmax()
+        winners = {
+            _heading(count): best(rivals[rivals["count"] == count].groupby("criterion")["top1"].mean(), 1)
             for count in counts
-            if (rivals["count"] == count).any()
         }
         seeds = rivals.drop_duplicates(["criterion", "seed"]).groupby("criterion")
         for title, column in {RANK: "rank_correlation", PER_LATENCY: "rank_correlation_per_latency"}.items():
-            means = seeds[column].mean().dropna()
-            best |= {title: means.idxmax()} if len(means) else {}
+            winners[title] = best(seeds[column].mean(), 2)
         for (criterion,), own in groups(cells, ("criterion",)):
             row = _row(own, counts)
-            row |= {title: Strong(row[title]) for title, winner in best.items() if winner == criterion}
+            row |= {title: Strong(row[title]) for title, named in winners.items() if criterion in named}
             rows.append(setting | {"Criterion": criterion_title(criterion)} | row)
     hidden = constant_columns(frame, STUDY_TITLES)
     columns = [title for title in (*STUDY_TITLES, "Criterion") if title not in hidden]

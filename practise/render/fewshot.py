@@ -12,7 +12,7 @@ from practise.render.names import (
     number,
     target_title,
 )
-from practise.render.tidy import groups
+from practise.render.tidy import best, groups
 
 SETTING = {"Network": "network", "Images": "images", "Target": "target_reduction"}
 
@@ -32,10 +32,10 @@ def render_fewshot(frame: pd.DataFrame) -> RenderedTable:
         for (target,), cells in groups(everywhere, ("target_reduction",)):
             words = {"Network": source[0], "Images": source[1], "Target": target_title(target)}
             means = cells.groupby(["num_images", "method"])["top1"].mean()
-            best = {count: means[count].idxmax() for count in counts if len(means[count]) > 1}
+            winners = {count: best(means[count], 1) for count in counts if len(means[count]) > 1}
             for (method,), own in groups(cells, ("method",)):
                 top1 = {
-                    _heading(count): _top1(own[own["num_images"] == count], best.get(count) == method)
+                    _heading(count): _top1(own[own["num_images"] == count], method in winners.get(count, ()))
                     for count in counts
                 }
                 rows.append(words | {"Method": method_title(method)} | top1)

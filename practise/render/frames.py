@@ -185,13 +185,13 @@ def preset_title(params: Params, method: str) -> str:
     """Return the preset of a method with the settings that it replaces, such as `official (steps=100)`."""
     chosen = params.methods[method]
     score, select, recover = (chosen.overrides(stage) for stage in ("score", "select", "recover"))
-    if score == recover:
-        texts = [f"{key}={value}" for key, value in score.items()]
-    else:
-        texts = [f"score {key}={value}" for key, value in score.items()]
-        texts += [f"recover {key}={value}" for key, value in recover.items()]
-    texts += [f"select {key}={value}" for key, value in select.items()]
-    return f"{chosen.preset} ({', '.join(texts)})" if texts else chosen.preset
+    stages = {"": score} if score == recover else {"score ": score, "recover ": recover}
+    texts = [
+        stage + ", ".join(f"{key}={value}" for key, value in settings.items())
+        for stage, settings in {**stages, "select ": select}.items()
+        if settings
+    ]
+    return f"{chosen.preset} ({'; '.join(texts)})" if texts else chosen.preset
 
 
 def thin(history: list[dict[str, float]], most: int) -> list[dict[str, float]]:

@@ -66,6 +66,16 @@ def further_batches(frame: pd.DataFrame) -> list[str]:
     return [column.removeprefix(REDUCTION_AT) for column in found if not column.endswith("_std")]
 
 
+def best(means: pd.Series, digits: int) -> set[str]:
+    """Return the names of the highest values; those that print alike are all the best.
+
+    >>> sorted(best(pd.Series({"kd": 70.32, "cd": 70.28, "mir": 68.7}), digits=1))
+    ['cd', 'kd']
+    """
+    shown = means.dropna().round(digits)
+    return set(shown.index[shown == shown.max()])
+
+
 def groups(frame: pd.DataFrame, keys: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
     """Give the rows that share the values of `keys`, in the order in which the frame first names them."""
     yield from frame.groupby(list(keys), sort=False, dropna=False)
