@@ -124,9 +124,9 @@ def summarise(times: list[float], reference: list[float], others: float, max_spr
     return replace(found, unstable=found.disturbance(max_spread) > 1)
 
 
-def part_of(without_all: Latency, whole: Latency, count: int) -> Latency:
-    """The network without one of several blocks that take the same time, from the one without all of them."""
-    reduction = without_all.reduction / count
+def part_of(without_some: Latency, whole: Latency, share: float) -> Latency:
+    """The network without one block, from the one without several: a share of what they save is the block's."""
+    reduction = without_some.reduction * share
     return replace(without_all, median_ms=whole.median_ms * (1 - reduction), reduction=reduction)
 
 

@@ -2,8 +2,10 @@
 
 Blocks of the same layers on inputs of the same shape take the same time, so all of such a group are dropped
 at once and each is credited with its part: a difference several times as large, and so several times as
-certain, from fewer networks. That reductions add up is checked by `benchmarks/latency.py`. For methods that
-prune filters, the share of filters is searched whose absence saves what the target asks for.
+certain, from fewer networks. A shorter network saves more than its blocks do one by one, so all credits are
+scaled until they add up to what the network without any droppable block saves; `benchmarks/latency.py` checks
+the sums of others. For methods that prune filters, the share of filters is searched whose absence saves what
+the target asks for.
 
 Which blocks are dropped follows from these latencies, so a machine measures them once: the measurement is
 kept in `.practise/`, and as long as machine, network and settings are the same, results that were deleted
@@ -34,6 +36,8 @@ from practise.selection import search_share
 OUTPUTS = ("out",)
 KEPT = Path(".practise", "latency")
 """Where this machine's measurements are kept, in the project's folder and out of git."""
+ALL = "all blocks"
+"""The name of the network without any droppable block; no module has one with a space."""
 TOLERANCE = 0.01
 """How near to the target the latency without filters should come."""
 
@@ -68,7 +72,7 @@ def run(
             write_result(kept, "latency", measure(), made)
         return read_result(kept, "latency")
 
-    blocks = once("blocks", partial(_without_blocks, params, original, groups, device))
+    blocks = once("blocks", partial(_without_blocks, params, original, groups, device), "scaled")
     wanted = params.latency.thinner
     thinner = (
         once("thinner", partial(_thinner, params, original, device), wanted, ROUND_TO)
@@ -83,18 +87,19 @@ def _without_blocks(
 ) -> dict[str, Any]:
     """The original network's latency, and what each block is worth."""
     size = original.preprocessing.image_size
-    networks = {"original": original.network} | {
-        group[0]: drop_blocks_(copy.deepcopy(original.network), group) for group in groups
-    }
+    dropped = {"original": []} | {group[0]: group for group in groups} | {ALL: original.card["blocks"]}
+    networks = {name: drop_blocks_(copy.deepcopy(original.network), some) for name, some in dropped.items()}
     measured = measure_with(params.latency, networks, size, device)
-    whole, gmacs = measured["original"], count_gmacs(original.network, size)
+    whole, without_all, gmacs = measured["original"], measured[ALL], count_gmacs(original.network, size)
+    sum_of_credits = sum(measured[group[0]].reduction for group in groups)
+    scale = without_all.reduction / sum_of_credits if min(without_all.reduction, sum_of_credits) > 0 else 1.0
     blocks: dict[str, dict[str, Any]] = {}
     for group in groups:
-        part = asdict(part_of(measured[group[0]], whole, len(group)))
+        part = asdict(part_of(measured[group[0]], whole, scale / len(group)))
         part["macs_reduction"] = (1 - count_gmacs(networks[group[0]], size) / gmacs) / len(group)
         blocks |= dict.fromkeys(group, part)
     in_order = {block: blocks[block] for block in original.card["blocks"]}
-    return {"original": asdict(whole), "alike": groups, "blocks": in_order}
+    return {"original": asdict(whole), "without_all": asdict(without_all), "alike": groups, "blocks": in_order}
 
 
 def _thinner(params: Params, original: Teacher, device: torch.device) -> dict[str, Any]:
