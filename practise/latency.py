@@ -125,9 +125,9 @@ def summarise(times: list[float], reference: list[float], others: float, max_spr
 
 
 def part_of(without_some: Latency, whole: Latency, share: float) -> Latency:
-    """The network without one block, from the one without several: a share of what they save is the block's."""
+    """The network without one block, from the one without several, of whose reduction it has a share."""
     reduction = without_some.reduction * share
-    return replace(without_all, median_ms=whole.median_ms * (1 - reduction), reduction=reduction)
+    return replace(without_some, median_ms=whole.median_ms * (1 - reduction), reduction=reduction)
 
 
 def time_on_cpu(network: Callable[[Tensor], Tensor], images: Tensor, sizes: random.Random) -> float:

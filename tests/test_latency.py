@@ -146,7 +146,9 @@ def test_a_block_measured_with_its_like_saves_what_it_saves_alone(tmp_path: Path
 
 
 def test_credits_add_up_to_what_the_network_without_any_block_saves(tmp_path: Path, monkeypatch: Any) -> None:
-    def more_together(settings: object, networks: Mapping[str, nn.Module], *others: object) -> dict[str, Latency]:
+    def more_together(
+        settings: object, networks: Mapping[str, nn.Module], *others: object
+    ) -> dict[str, Latency]:
         counted = count_weights(settings, networks)
         return counted | {stage.ALL: replace(counted[stage.ALL], reduction=0.9)}
 
@@ -226,7 +228,7 @@ def test_a_machine_measures_once_and_for_other_reductions_only_thinner_networks_
     monkeypatch.setattr(stage, "measure_with", measure)
     write_inputs()
     first = run_stage(thinner=[0.1])
-    assert measured[0] == {"original", "layer1.0", "layer2.1", "layer3.1"}
+    assert measured[0] == {"original", "layer1.0", "layer2.1", "layer3.1", stage.ALL}
     assert {frozenset(names) for names in measured[1:]} == {frozenset({"original", "thinner"})}
     measured.clear()
     assert run_stage(Path("again.json"), thinner=[0.1]) == first

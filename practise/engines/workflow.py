@@ -67,10 +67,10 @@ class Plan(Pipeline):
         (Snakemake 9.27): after eighty jobs a fifth of a core is busy beside the networks that are timed.
 
         Args:
-            workflow: Snakemake's `workflow`.
+            workflow: Snakemake's `workflow`, once it has a scheduler.
         """
         if workflow.local_exec:
-            workflow.scheduling_settings.max_jobs_per_timespan = None
+            workflow.scheduler.job_rate_limiter = None
 
     def clear_stale_locks(self) -> None:
         """Forget the lock of a Snakemake run that was killed."""

@@ -99,7 +99,12 @@ def _without_blocks(
         part["macs_reduction"] = (1 - count_gmacs(networks[group[0]], size) / gmacs) / len(group)
         blocks |= dict.fromkeys(group, part)
     in_order = {block: blocks[block] for block in original.card["blocks"]}
-    return {"original": asdict(whole), "without_all": asdict(without_all), "alike": groups, "blocks": in_order}
+    return {
+        "original": asdict(whole),
+        "without_all": asdict(without_all),
+        "alike": groups,
+        "blocks": in_order,
+    }
 
 
 def _thinner(params: Params, original: Teacher, device: torch.device) -> dict[str, Any]:

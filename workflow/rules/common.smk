@@ -6,7 +6,6 @@ from snakemake.utils import validate
 PLAN.check_config(config)
 validate(config, "../schemas/params.schema.yaml", set_default=False)
 PLAN.clear_stale_locks()
-PLAN.lift_rate_limit(workflow)
 
 G = config["grid"]
 R = f"results/{config['profile']['name']}"
