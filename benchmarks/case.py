@@ -158,11 +158,16 @@ class Case:
             sys.exit(done.returncode)
 
     @cached_property
-    def reductions(self) -> dict[str, float]:
-        """What dropping each block saves on this machine, as a share, in network order."""
+    def measured(self) -> dict[str, Any]:
+        """What the stage latency measured on this machine."""
         path = self.paths.latency(self.cell.network)
         self.make(path)
-        return {name: one["reduction"] for name, one in read_result(path, "latency")["blocks"].items()}
+        return read_result(path, "latency")
+
+    @cached_property
+    def reductions(self) -> dict[str, float]:
+        """What dropping each block saves on this machine, as a share, in network order."""
+        return {name: one["reduction"] for name, one in self.measured["blocks"].items()}
 
     @cached_property
     def hardware(self) -> dict[str, Any]:

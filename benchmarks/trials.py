@@ -30,7 +30,10 @@ class Trials:
         self.seeds = list(case.params.grid.seeds)
         case.prepare(self.seeds)
         select = self.params.select
-        self.goal: Goal = set_goal(case.reductions, self.cell.target, select.tolerance, select.overshoot)
+        together = case.measured["without_all"]["reduction"]
+        self.goal: Goal = set_goal(
+            case.reductions, self.cell.target, select.tolerance, select.overshoot, together
+        )
         self.teacher, self.device = case.open_original()
         self.network = self.teacher.network
         self.blocks: list[str] = self.teacher.card["blocks"]

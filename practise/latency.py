@@ -27,7 +27,7 @@ from practise.hardware import device_name, dtype_name, resolve_dtype
 from practise.params import LatencyParams
 from practise.progress import track
 
-PASSES = 4
+PASSES = 2
 """Timed passes in a turn; the fastest counts."""
 ATTEMPTS = 3
 """How often an unstable measurement is taken at most; the calmest counts."""
@@ -124,10 +124,10 @@ def summarise(times: list[float], reference: list[float], others: float, max_spr
     return replace(found, unstable=found.disturbance(max_spread) > 1)
 
 
-def part_of(without_some: Latency, whole: Latency, share: float) -> Latency:
-    """The network without one block, from the one without several, of whose reduction it has a share."""
-    reduction = without_some.reduction * share
-    return replace(without_some, median_ms=whole.median_ms * (1 - reduction), reduction=reduction)
+def part_of(without_all: Latency, whole: Latency, count: int) -> Latency:
+    """The network without one of several blocks that take the same time, from the one without all of them."""
+    reduction = without_all.reduction / count
+    return replace(without_all, median_ms=whole.median_ms * (1 - reduction), reduction=reduction)
 
 
 def time_on_cpu(network: Callable[[Tensor], Tensor], images: Tensor, sizes: random.Random) -> float:

@@ -34,7 +34,7 @@ class SelectionRecipe:
 
     Attributes:
         search: `lowest`, `knapsack` or `progressive`.
-        tolerance: how far the sum of reductions may stay below the target.
+        tolerance: how far the expected reduction may stay below the target.
         overshoot: how far it may go above, where another choice reaches the target with less.
         match: what the target is a reduction of: `latency`, or `macs`.
     """
@@ -96,16 +96,21 @@ def selection_recipe(params: Params, method: str) -> SelectionRecipe:
 
 
 def set_goal(
-    reductions: Mapping[str, float], target: float, tolerance: float, overshoot: float = math.inf
+    reductions: Mapping[str, float],
+    target: float,
+    tolerance: float,
+    overshoot: float = math.inf,
+    together: float | None = None,
 ) -> Goal:
     """The goal that blocks with these reductions have to reach.
 
     Args:
         reductions: tau, the share of the original latency that dropping each block alone saves, in network
-            order; single reductions are taken to add up.
+            order.
         target: as in `Goal`.
         tolerance: how far below a latency target a choice may stay.
         overshoot: how far above it a choice should go at most.
+        together: what dropping all these blocks at once saves; None: as much as their sum.
 
     Raises:
         SelectionError: all blocks together do not reach the target.
@@ -118,13 +123,42 @@ def set_goal(
                 "here; lower grid.targets"
             )
         return Goal(round(target), dict.fromkeys(useful, 1), useful)
+    every = math.fsum(reductions.values())
+    together = every if together is None else together
     reach = math.fsum(useful.values())
-    if reach < target - tolerance:
+    lowest, highest = (
+        sum_that_saves(bound, every, together) for bound in (target - tolerance, target + overshoot)
+    )
+    if reach < lowest:
         raise SelectionError(
             f"a latency reduction of {target:.1%} is out of reach: dropping all {len(useful)} blocks that "
             f"save time gives {reach:.1%} here; lower grid.targets, or measure at another batch or image size"
         )
-    return Goal(target - tolerance, useful, useful, target + overshoot)
+    return Goal(lowest, useful, useful, highest)
+
+
+def sum_that_saves(reduction: float, every: float, together: float) -> float:
+    """The sum of single reductions of a set of blocks that saves as much as wanted when dropped at once.
+
+    Sets save other than their sums, the more so the larger they are: in a shorter network a block is worth
+    another share, and caches have less to hold. So a set of sum s is taken to save s + e·s², with e from the
+    one set that was measured.
+
+    Args:
+        reduction: what the set should save.
+        every: the sum of the single reductions of all blocks.
+        together: what dropping all blocks at once saves.
+
+    >>> round(sum_that_saves(0.2, every=0.5, together=0.55), 4)
+    0.1925
+    >>> sum_that_saves(0.2, every=0.5, together=0.5)
+    0.2
+    """
+    excess = (together - every) / every**2 if every > 0 else 0.0
+    under_the_root = 1 + 4 * excess * reduction
+    if excess == 0 or math.isinf(reduction) or under_the_root < 0:
+        return reduction
+    return (math.sqrt(under_the_root) - 1) / (2 * excess)
 
 
 def select_lowest(scores: Mapping[str, float], goal: Goal, *, per_latency: bool) -> list[str]:

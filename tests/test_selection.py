@@ -30,6 +30,7 @@ from practise.selection import (
     select_progressively,
     selection_recipe,
     set_goal,
+    sum_that_saves,
 )
 from practise.stages import select
 
@@ -167,6 +168,20 @@ def test_every_search_heeds_the_tolerance_and_drops_only_what_saves_time(search)
     assert search({"a": 0.0, "b": 1.0}, set_goal({"a": -0.001, "b": 0.1}, 0.1, 0.0)) == ["b"]
 
 
+@given(reduction=st.floats(0.01, 0.5), every=st.floats(0.5, 0.9), more=st.floats(-0.1, 0.3))
+def test_a_set_of_the_sum_that_is_asked_for_saves_what_is_wanted(reduction, every, more):
+    together = every + more
+    total = sum_that_saves(reduction, every, together)
+    assert total + more * (total / every) ** 2 == pytest.approx(reduction)
+
+
+def test_blocks_that_save_more_together_meet_a_target_sooner():
+    saved = {"a": 0.1, "b": 0.09, "c": 0.3}
+    assert set_goal(saved, 0.2, 0.0).met_by(["a", "b"]) is False
+    assert set_goal(saved, 0.2, 0.0, together=0.6).met_by(["a", "b"]) is True
+    assert set_goal(saved, 2, 0.0, together=0.6).met_by(["a", "b"]) is True
+
+
 @pytest.mark.parametrize("tiny", [0.0, 5e-324, 1e-300])
 def test_a_knapsack_bears_costs_of_any_size(tiny):
     scores, saved = {"a": 1.0, "b": tiny, "c": 1e300}, {"a": 0.2, "b": 0.2, "c": 0.2}
@@ -257,7 +272,9 @@ def run_stage(folder: Path, search: str, per_latency: bool = True, measured: str
     write_result(
         folder / "score.json", "score", {"per_latency": per_latency, "prunes": "blocks", "blocks": scores}, {}
     )
-    write_result(folder / "latency.json", "latency", {"blocks": reductions}, {})
+    without_all = {"reduction": 0.4}
+    latency = {"blocks": reductions, "without_all": without_all}
+    write_result(folder / "latency.json", "latency", latency, {})
     inputs = {name: folder / f"{name}.json" for name in ("score", "latency", "teacher", "sample", "out")}
     params = with_method(select={"search": search, "tolerance": 0.0, "overshoot": 1.0})
     select.run(params, method="mine", seed=0, target_reduction=0.2, **inputs)

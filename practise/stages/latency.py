@@ -2,10 +2,9 @@
 
 Blocks of the same layers on inputs of the same shape take the same time, so all of such a group are dropped
 at once and each is credited with its part: a difference several times as large, and so several times as
-certain, from fewer networks. A shorter network saves more than its blocks do one by one, so all credits are
-scaled until they add up to what the network without any droppable block saves; `benchmarks/latency.py` checks
-the sums of others. For methods that prune filters, the share of filters is searched whose absence saves what
-the target asks for.
+certain, from fewer networks. What the network without any droppable block saves is measured too: the
+selection learns from it how far single reductions add up. For methods that prune filters, the share of
+filters is searched whose absence saves what the target asks for.
 
 Which blocks are dropped follows from these latencies, so a machine measures them once: the measurement is
 kept in `.practise/`, and as long as machine, network and settings are the same, results that were deleted
@@ -72,7 +71,7 @@ def run(
             write_result(kept, "latency", measure(), made)
         return read_result(kept, "latency")
 
-    blocks = once("blocks", partial(_without_blocks, params, original, groups, device), "scaled")
+    blocks = once("blocks", partial(_without_blocks, params, original, groups, device), "and without all")
     wanted = params.latency.thinner
     thinner = (
         once("thinner", partial(_thinner, params, original, device), wanted, ROUND_TO)
@@ -91,11 +90,9 @@ def _without_blocks(
     networks = {name: drop_blocks_(copy.deepcopy(original.network), some) for name, some in dropped.items()}
     measured = measure_with(params.latency, networks, size, device)
     whole, without_all, gmacs = measured["original"], measured[ALL], count_gmacs(original.network, size)
-    sum_of_credits = sum(measured[group[0]].reduction for group in groups)
-    scale = without_all.reduction / sum_of_credits if min(without_all.reduction, sum_of_credits) > 0 else 1.0
     blocks: dict[str, dict[str, Any]] = {}
     for group in groups:
-        part = asdict(part_of(measured[group[0]], whole, scale / len(group)))
+        part = asdict(part_of(measured[group[0]], whole, len(group)))
         part["macs_reduction"] = (1 - count_gmacs(networks[group[0]], size) / gmacs) / len(group)
         blocks |= dict.fromkeys(group, part)
     in_order = {block: blocks[block] for block in original.card["blocks"]}

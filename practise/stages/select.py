@@ -96,7 +96,8 @@ def choose_blocks(
     if unmeasured:
         raise SelectionError(f"the latency of block '{unmeasured[0]}' was not measured; measure again")
     reductions = {name: measured["blocks"][name][REDUCTION[recipe.match]] for name in scores}
-    goal = set_goal(reductions, target, recipe.tolerance, recipe.overshoot)
+    together = measured["without_all"]["reduction"] if recipe.match == "latency" else None  # MACs add up
+    goal = set_goal(reductions, target, recipe.tolerance, recipe.overshoot, together)
     if not scored["per_latency"] or recipe.search == "lowest":
         return select_lowest(scores, goal, per_latency=scored["per_latency"])
     if recipe.search == "knapsack":
