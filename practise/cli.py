@@ -35,6 +35,8 @@ STAGES = {
         "recover",
         "evaluate",
         "rank",
+        "synthesize",
+        "sources",
         "tables",
         "figures",
     )

@@ -52,7 +52,7 @@ def cells(params: Params) -> list[Cell]:
 
 @dataclass(frozen=True, order=True)
 class Study:
-    """One comparison of the criteria that rank blocks; the attributes are those of a `Cell`."""
+    """One comparison, of criteria that rank blocks or of images; the attributes are those of a `Cell`."""
 
     network: str
     images: str
@@ -69,6 +69,13 @@ def studies(params: Params) -> list[Study]:
     """Return the comparisons of criteria, in the order of the lists in the section rank."""
     rank = params.rank
     lists = (rank.networks, rank.images, rank.num_images, rank.seeds)
+    return [Study(*values) for values in itertools.product(*lists)]
+
+
+def trials(params: Params) -> list[Study]:
+    """Return the recoveries with images of several sources, in the order of the lists in the section sources."""
+    sources = params.sources
+    lists = (sources.networks, sources.images, sources.num_images, sources.seeds)
     return [Study(*values) for values in itertools.product(*lists)]
 
 
@@ -147,6 +154,14 @@ class Paths:
     def rank(self, study: "Study") -> Path:
         """How well each criterion ranks the blocks."""
         return self.results / "rank" / study.folder.with_suffix(".json")
+
+    def synthesized(self, network: str) -> Path:
+        """The manifest of the images that were made from a network; they and their contact sheet lie beside it."""
+        return self.results / "synthesize" / network / "manifest.json"
+
+    def sources(self, trial: "Study") -> Path:
+        """The accuracy after a recovery with images of one source."""
+        return self.results / "sources" / trial.folder.with_suffix(".json")
 
     @property
     def tables(self) -> Path:

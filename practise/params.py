@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 # The names that may stand in a params file. A new criterion, source, … is one word here and one entry in the
 # registry of the module that carries it out.
-Source = Literal["elpv", "folder"]
+Source = Literal["elpv", "folder", "photographs", "synthesized", "unlabelled"]
 Library = Literal["cifar", "timm", "torchvision"]
 BlockCriterion = Literal[
     "random",
@@ -151,8 +151,14 @@ class NetworkParams(Section):
 class ImagesParams(Section):
     """A source of images."""
 
-    source: Source = Field(description="elpv: the packaged set; folder: folders of one folder a class.")
-    train: Text | None = Field(None, description="folder: the directory of the training images.")
+    source: Source = Field(
+        description="elpv: the packaged set; folder: folders of one folder a class. For the section sources "
+        "alone: photographs: crops of packaged pictures; unlabelled: any folder of images; synthesized: those "
+        "that are made from the network itself."
+    )
+    train: Text | None = Field(
+        None, description="folder and unlabelled: the directory of the training images."
+    )
     evaluation: Text | None = Field(None, description="folder: the directory of the evaluation images.")
     class_list: Text | None = Field(
         None,
@@ -329,6 +335,45 @@ class RankParams(Section):
     method: Name = Field(description="The method whose recipes score and recover for all criteria.")
 
 
+class SynthesizeParams(Section):
+    """How images are made from a network."""
+
+    num_images: Count = Field(description="How many images are made from each network.")
+    seed: Seed = Field(description="Seed of the noise, the classes, the shifts and the flips.")
+    steps: Count = Field(description="Optimisation steps of a batch.")
+    batch_size: Count = Field(description="Images that are made together.")
+    lr: Positive = Field(description="Adam's learning rate on normalised pixels.")
+    classification: NotNegative = Field(
+        description="Weight of the cross-entropy with a class; 0: batch norm's statistics alone."
+    )
+    statistics: Positive = Field(description="Weight of the distance of batch norm's statistics.")
+    total_variation: NotNegative = Field(description="Weight of the difference of neighbouring pixels.")
+    competition: NotNegative = Field(
+        description="Weight of the disagreement with the network without sources.blocks (Adaptive DeepInversion)."
+    )
+    coarse: Annotated[float, Field(ge=0, lt=1)] = Field(
+        description="Share of the steps that go first, at half the resolution."
+    )
+    jitter: Annotated[float, Field(ge=0, lt=1)] = Field(
+        description="The farthest random shift, as a share of the side."
+    )
+    dtype: Dtype = Field(description="Number format; auto: bf16 where the device computes in it, else fp32.")
+
+
+class SourcesParams(Section):
+    """Which images to recover with: real ones, other ones and none, at the same drop."""
+
+    networks: List[Name] = Field(description="Names in grid.networks.")
+    images: List[Name] = Field(description="Names of entries of the section images.")
+    evaluation: Name = Field(description="The name in grid.images whose evaluation images accuracy is measured on.")
+    num_images: List[Count] = Field(description="How many images are taken of each source.")
+    seeds: List[Seed] = Field(description="Seeds of the sample and the recovery.")
+    methods: List[Name] = Field(
+        description="Names of entries of the section methods, whose loss and recovery are used."
+    )
+    blocks: List[Text] = Field(description="The blocks that are dropped, the same for all.")
+
+
 class Params(Section):
     """Everything that a params file says."""
 
@@ -346,6 +391,8 @@ class Params(Section):
     recover: RecoverParams
     evaluate: EvaluateParams
     rank: RankParams
+    synthesize: SynthesizeParams
+    sources: SourcesParams
 
     def section_sha256(self, *keys: str) -> str:
         """Return a hash of parts of the params file, the same for the same values however they are written.

@@ -165,6 +165,7 @@ def _across(values: Any) -> Iterator[Problem]:
             if isinstance(items, list):
                 yield from _repeated(("grid", key), items)
         yield from _rank(values, grid)
+        yield from _sources(values, grid)
         yield from _unmatched(values, grid)
         for section, what in GRID_SECTIONS.items():
             entries, items = values.get(section), grid.get(section)
@@ -211,6 +212,51 @@ def _rank(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[Proble
             yield ("rank", "method"), unknown("method", method, methods)
         elif _section(methods, method).get("criterion") == "l1_filters":
             yield ("rank", "method"), f"'{method}' prunes filters, should be one that drops blocks"
+
+
+def _sources(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[Problem]:
+    """Recoveries with several sources of images take what the grid has, and labels only from images that have them."""
+    chosen, entries, methods = (_section(values, key) for key in ("sources", "images", "methods"))
+    kinds = {name: entry.get("source") for name, entry in _entries(entries)}
+    for index, name in enumerate(_list(grid, "images")):
+        if kinds.get(name) in WITHOUT_EVALUATION:
+            yield (
+                ("grid", "images", index),
+                f"'{name}' has no images to evaluate on; name it in sources.images",
+            )
+    for key, items in chosen.items():
+        if isinstance(items, list):
+            yield from _repeated(("sources", key), items)
+    for key, section in {"images": entries, "methods": methods}.items():
+        for index, name in enumerate(_list(chosen, key)):
+            if isinstance(name, str) and section and name not in section:
+                yield ("sources", key, index), unknown(GRID_SECTIONS[key], name, section)
+    for index, name in enumerate(_list(chosen, "networks")):
+        if _list(grid, "networks") and name not in _list(grid, "networks"):
+            yield ("sources", "networks", index), f"{name} is not in grid.networks"
+    evaluation = chosen.get("evaluation")
+    if isinstance(evaluation, str) and _list(grid, "images") and evaluation not in _list(grid, "images"):
+        yield ("sources", "evaluation"), f"{evaluation} is not in grid.images"
+    unlabelled = [name for name in _list(chosen, "images") if kinds.get(name) in WITHOUT_LABELS]
+    for index, name in enumerate(_list(chosen, "methods")):
+        method = _section(methods, name)
+        if method.get("criterion") == "l1_filters":
+            yield ("sources", "methods", index), f"'{name}' prunes filters, should be one that drops blocks"
+        elif method.get("loss") in READ_LABELS and unlabelled:
+            yield ("sources", "methods", index), f"'{name}' reads labels, but '{unlabelled[0]}' has none"
+    made = _section(values, "synthesize").get("num_images")
+    if "synthesized" in [kinds.get(name) for name in _list(chosen, "images")] and isinstance(made, int):
+        for index, count in enumerate(_list(chosen, "num_images")):
+            if isinstance(count, int) and count > made:
+                yield ("sources", "num_images", index), f"is {count}, but synthesize.num_images makes {made}"
+
+
+WITHOUT_LABELS = ("photographs", "unlabelled")
+"""Sources whose images have no labels."""
+WITHOUT_EVALUATION = (*WITHOUT_LABELS, "synthesized")
+"""Sources without images to measure accuracy on."""
+READ_LABELS = ("cross_entropy", "distil")
+"""Losses that look at labels."""
 
 
 def _unmatched(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[Problem]:
@@ -261,12 +307,18 @@ def _source_keys(place: Location, images: Mapping[Any, Any]) -> Iterator[Problem
         for key in ("train", "evaluation"):
             if images.get(key) is None:
                 yield (*place, key), f"is missing; it should be the directory of the {SPLITS[key]} images"
-    elif images.get("source") == "elpv":
-        for key in ("train", "evaluation", "class_list"):
-            if images.get(key) is not None:
-                yield (*place, key), "does not belong to source elpv, should be left out"
+    source = images.get("source")
+    if source == "unlabelled" and images.get("train") is None:
+        yield (*place, "train"), "is missing; it should be the directory of the images"
+    for key in NOT_OF.get(source, ()) if isinstance(source, str) else ():
+        if images.get(key) is not None:
+            yield (*place, key), f"does not belong to source {source}, should be left out"
 
 
+NOT_OF = dict.fromkeys(("elpv", "photographs", "synthesized"), ("train", "evaluation", "class_list")) | {
+    "unlabelled": ("evaluation", "class_list")
+}
+"""The keys that have no place in an entry, by its source."""
 SPLITS = {"train": "training", "evaluation": "evaluation"}
 
 

@@ -34,9 +34,22 @@ BLOCKS_ALONE = {
 
 
 def make_params(**sections: Any) -> Params:
-    """The committed params with whole sections replaced."""
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
-    return parse_params({**values, **sections})
+    """The committed params with whole sections replaced, and sources of images cut to what the grid has."""
+    values = {**yaml.safe_load((ROOT / "params.yaml").read_text()), **sections}
+    return parse_params({**values, "sources": sections.get("sources") or sources_within(values)})
+
+
+def sources_within(values: dict[str, Any]) -> dict[str, Any]:
+    """The section sources with the first network and images of the grid and a method that drops blocks."""
+    grid, methods = values["grid"], values["methods"]
+    dropping = [name for name, method in methods.items() if method["criterion"] != "l1_filters"]
+    return {
+        **values["sources"],
+        "networks": grid["networks"][:1],
+        "images": grid["images"][:1],
+        "evaluation": grid["images"][0],
+        "methods": dropping[-1:],
+    }
 
 
 def make_image(path: Path, seed: int, size: tuple[int, int] = (40, 32)) -> Path:

@@ -1,6 +1,7 @@
 """Images: where they come from, which are handed over, and how a network gets to see them.
 
-A source lists its training and evaluation images (`elpv`, `folder`); `sampling` draws the few that are handed
+A source lists its training and evaluation images (`elpv`, `folder`), or images of anything without labels
+(`photographs`, `unlabelled`, `synthesized`); `sampling` draws the few that are handed
 over; `manifest` writes down which they are; `reading`, `loading` and `tiny` open them. A new source is one
 file with an opener and one line in `SOURCES`. Only `loading` and `tiny` import torch.
 """
@@ -10,13 +11,22 @@ from collections.abc import Callable
 from practise.errors import ImageError, unknown
 from practise.images.elpv import open_elpv
 from practise.images.folder import open_folder
+from practise.images.photographs import open_photographs
 from practise.images.source import Item, Source
+from practise.images.synthesized import open_synthesized
+from practise.images.unlabelled import open_unlabelled
 from practise.params import HERE, DataParams, ImagesParams
 
 Opener = Callable[[str, ImagesParams, str, DataParams], Source]
 """From the source's name, its settings, their place in the params file and where data lies to the source."""
 
-SOURCES: dict[str, Opener] = {"elpv": open_elpv, "folder": open_folder}
+SOURCES: dict[str, Opener] = {
+    "elpv": open_elpv,
+    "folder": open_folder,
+    "photographs": open_photographs,
+    "synthesized": open_synthesized,
+    "unlabelled": open_unlabelled,
+}
 
 __all__ = ["SOURCES", "Item", "Opener", "Source", "open_source"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from practise.errors import FileError, ImageError
 from practise.files import read_result, write_result
-from practise.images.source import Item
+from practise.images.source import Box, Item
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def write_listing(path: Path, listing: Listing, circumstances: Mapping[str, Any]
         "classes": list(listing.classes),
         "num_train": listing.num_train,
         "num_evaluation": len(listing.evaluation),
-        "evaluation": [asdict(item) for item in listing.evaluation],
+        "evaluation": [describe_item(item) for item in listing.evaluation],
     }
     write_result(path, "images", result, circumstances)
 
@@ -64,7 +64,7 @@ def read_listing(path: Path) -> Listing:
     """Read a listing; a missing, damaged or foreign file is a `FileError`."""
     result = read_result(path, "images")
     try:
-        items = [Item(**record) for record in result["evaluation"]]
+        items = [read_item(record) for record in result["evaluation"]]
         return Listing(result["source"], tuple(result["classes"]), result["num_train"], items)
     except (KeyError, TypeError) as error:
         raise _incomplete(path, "images") from error
@@ -77,7 +77,7 @@ def write_sample(path: Path, sample: Sample, circumstances: Mapping[str, Any]) -
         "classes": sample.num_classes,
         "seed": sample.seed,
         "num_images": len(sample.images),
-        "images": [asdict(item) for item in sample.images],
+        "images": [describe_item(item) for item in sample.images],
     }
     write_result(path, "sample", result, circumstances)
 
@@ -86,10 +86,21 @@ def read_sample(path: Path) -> Sample:
     """Read the images that are handed over; a missing, damaged or foreign file is a `FileError`."""
     result = read_result(path, "sample")
     try:
-        items = [Item(**record) for record in result["images"]]
+        items = [read_item(record) for record in result["images"]]
         return Sample(result["source"], result["classes"], result["seed"], items)
     except (KeyError, TypeError) as error:
         raise _incomplete(path, "sample") from error
+
+
+def describe_item(item: Item) -> dict[str, Any]:
+    """Return an image as plain values; where it is the whole picture, without a box."""
+    return {key: value for key, value in asdict(item).items() if key != "box" or value is not None}
+
+
+def read_item(record: Mapping[str, Any]) -> Item:
+    """Return the image that `describe_item` described."""
+    box = record.get("box")
+    return Item(**{**record, "box": Box(*box) if box else None})
 
 
 def check_disjoint(train: Sequence[Item], evaluation: Sequence[Item], where: str) -> None:

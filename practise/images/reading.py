@@ -34,7 +34,8 @@ def read_image(root: Path, item: Item) -> Image.Image:
     Raises:
         ImageError: The file is missing, damaged, no image, or not the one that was hashed.
     """
-    return _decode(root / item.path, _read(root / item.path, item.sha256))
+    image = _decode(root / item.path, _read(root / item.path, item.sha256))
+    return image.crop(item.box) if item.box else image
 
 
 def hash_images(root: Path, items: list[Item], *, decode: bool = True) -> list[Item]:

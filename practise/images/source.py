@@ -4,35 +4,46 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Split = Literal["train", "evaluation"]
 Flip = Literal["horizontal", "vertical"]
 
 
+class Box(NamedTuple):
+    """A part of a picture in pixels, the right and lower edges not in it."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
 @dataclass(frozen=True)
 class Item:
-    """One labelled image.
+    """One image.
 
     Attributes:
         path: Where it lies, relative to the root of its source, with forward slashes.
-        label: The index of its class.
+        label: The index of its class; 0 where nothing is known of it.
         sha256: The hash of the file's bytes; empty where nobody has computed it yet.
+        box: The part of the file's picture that it is; None: all of it.
     """
 
     path: str
     label: int
     sha256: str = ""
+    box: Box | None = None
 
 
 @dataclass(frozen=True)
 class Source:
-    """Labelled images in two splits; the splits are listed when they are first asked for.
+    """Images in two splits; the splits are listed when they are first asked for.
 
     Attributes:
         name: Its name in the section `images` of the params file.
         root: The directory that the paths of its items start from.
-        classes: The names of the classes, in index order.
+        classes: The names of the classes, in index order; none where the images have no labels.
         flips: Mirrored views that a head is fitted on beside the image itself (see `practise.teacher`).
         scan: Lists a split.
     """

@@ -1,5 +1,6 @@
 """Open the tiny set that the stage `sample` has drawn."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,10 +16,7 @@ from practise.tiny_set import TinySet
 
 
 def load_tiny_set(params: Params, manifest: Path, preprocessing: Preprocessing, seed: int) -> TinySet:
-    """Return the images that are handed over, in RGB and uncropped, for the caller to augment.
-
-    An image much larger than the network needs is reduced to twice the evaluation view's resized side, so
-    that 5000 photographs fit into memory.
+    """Return the images that are handed over, as `open_tiny_set` does.
 
     Args:
         params: The params; they say where the manifest's source lies.
@@ -32,6 +30,24 @@ def load_tiny_set(params: Params, manifest: Path, preprocessing: Preprocessing, 
     """
     sample = read_sample(manifest)
     root = find_root(params, sample.source, manifest)
+    return open_tiny_set(root, sample.images, preprocessing, seed)
+
+
+def open_tiny_set(root: Path, items: Sequence[Item], preprocessing: Preprocessing, seed: int) -> TinySet:
+    """Return images in RGB and uncropped, for the caller to augment.
+
+    An image much larger than the network needs is reduced to twice the evaluation view's resized side, so
+    that 5000 photographs fit into memory.
+
+    Args:
+        root: What the items' paths are relative to.
+        items: The images.
+        preprocessing: The network's.
+        seed: The run's.
+
+    Raises:
+        ImageError: An image is missing, damaged or has changed.
+    """
     most = 2 * preprocessing.resize_size
 
     def read(item: Item) -> Image.Image:
@@ -40,5 +56,5 @@ def load_tiny_set(params: Params, manifest: Path, preprocessing: Preprocessing, 
             resize_shorter_side(image, most, preprocessing.interpolation) if min(image.size) > most else image
         )
 
-    labels = torch.tensor([item.label for item in sample.images])
-    return TinySet(list(map_in_order(read, sample.images)), labels, preprocessing, seed)
+    labels = torch.tensor([item.label for item in items])
+    return TinySet(list(map_in_order(read, items)), labels, preprocessing, seed)

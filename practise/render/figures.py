@@ -13,6 +13,7 @@ from practise.render.criteria_figure import draw_criteria
 from practise.render.curves import draw_curves
 from practise.render.macs_vs_latency import draw_macs_vs_latency
 from practise.render.recoverability import draw_recoverability
+from practise.render.sources_figure import draw_sources
 from practise.render.tradeoff import draw_tradeoff
 
 FIGURES: Mapping[str, Callable[[Path], Figure]] = {
@@ -20,6 +21,7 @@ FIGURES: Mapping[str, Callable[[Path], Figure]] = {
     "criteria": draw_criteria,
     "macs_vs_latency": draw_macs_vs_latency,
     "recoverability": draw_recoverability,
+    "sources": draw_sources,
     "curves": draw_curves,
 }
 """Name of each figure, which is also its file name."""

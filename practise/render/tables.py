@@ -23,6 +23,7 @@ from practise.render.oracle import render_oracle
 from practise.render.rankings import criteria_frame, oracle_frame
 from practise.render.recovery import render_recovery
 from practise.render.schemes import render_schemes, schemes_frame
+from practise.render.sources import datafree_frame, render_datafree, render_outofdomain, sources_frame
 from practise.render.tidy import frame_csv, parse_frame
 
 
@@ -45,6 +46,8 @@ TABLES: Mapping[str, Table] = {
     "oracle": Table(oracle_frame, render_oracle),
     "latency": Table(latency_frame, render_latency),
     "blocks": Table(blocks_frame, render_blocks),
+    "outofdomain": Table(sources_frame, render_outofdomain),
+    "datafree": Table(datafree_frame, render_datafree),
     "recovery": Table(recovery_frame, render_recovery),
 }
 """Name of each table, which is also its file name."""

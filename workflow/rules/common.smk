@@ -13,8 +13,8 @@ LOGS = f"logs/{config['profile']['name']}"
 CELL = "{network}/{images}/{method}/n{num_images}/s{seed}"
 PARAMS_FILE = PLAN.params_file
 ENVIRONMENT = "../../environment.yml"
-TABLES = ["schemes", "fewshot", "criteria", "oracle", "latency", "blocks", "recovery"]
-FIGURES = ["tradeoff", "criteria", "macs_vs_latency", "recoverability", "curves"]
+TABLES = ["schemes", "fewshot", "criteria", "oracle", "latency", "blocks", "outofdomain", "datafree", "recovery"]
+FIGURES = ["tradeoff", "criteria", "macs_vs_latency", "recoverability", "sources", "curves"]
 
 THREADS = config["device"]["threads"]
 MACHINE = workflow.resource_settings.cores or THREADS  # for what measures time: nothing else runs beside it
@@ -53,9 +53,9 @@ def every(pattern):
     )
 
 
-def every_study(pattern):
-    """The paths of a pattern for all comparisons of criteria."""
-    studies = config["rank"]
+def every_study(pattern, comparison):
+    """The paths of a pattern for all comparisons of criteria (`rank`), or of images (`sources`)."""
+    studies = config[comparison]
     return expand(
         pattern,
         network=studies["networks"],

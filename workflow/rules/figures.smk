@@ -29,6 +29,12 @@ rule figures:
             category="Figures",
             labels={"figure": "recoverability"},
         ),
+        sources=report(
+            f"{R}/figures/sources.svg",
+            caption="../report/sources.rst",
+            category="Figures",
+            labels={"figure": "images of several sources"},
+        ),
         curves=report(
             f"{R}/figures/curves.svg",
             caption="../report/curves.rst",

@@ -9,7 +9,9 @@ rule tables:
         card=every(rules.recover.output.card),
         history=every(rules.recover.output.history),
         evaluate=every(rules.evaluate.output),
-        rank=every_study(rules.rank.output),
+        rank=every_study(rules.rank.output, "rank"),
+        sources=every_study(rules.sources.output, "sources"),
+        synthesized=expand(rules.synthesize.output.manifest, network=config["sources"]["networks"]),
     output:
         metrics=f"{R}/tables/metrics.json",
         latency_metrics=f"{R}/tables/latency_metrics.json",
@@ -33,6 +35,18 @@ rule tables:
             caption="../report/criteria.rst",
             category="Tables",
             labels={"table": "criteria"},
+        ),
+        outofdomain=report(
+            f"{R}/tables/outofdomain.html",
+            caption="../report/outofdomain.rst",
+            category="Tables",
+            labels={"table": "other images"},
+        ),
+        datafree=report(
+            f"{R}/tables/datafree.html",
+            caption="../report/datafree.rst",
+            category="Tables",
+            labels={"table": "no images"},
         ),
         latency=report(
             f"{R}/tables/latency.html",

@@ -1,0 +1,95 @@
+"""Make images from the original network alone, for when there are none."""
+
+import copy
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+
+from PIL import Image
+
+from practise.blocks import drop_blocks_
+from practise.files import atomic, sha256, write_result
+from practise.hardware import circumstances, resolve_device
+from practise.images.synthesized import KIND
+from practise.networks import load_teacher
+from practise.params import Params
+from practise.progress import track
+from practise.resume import Resume
+from practise.synthesis import SynthesisRecipe, Synthesized, Synthesizer
+from practise.views import combine
+
+OUTPUTS = ("out", "sheet")
+SHOWN, COLUMNS = 40, 8
+"""How many images a contact sheet shows, and how many side by side."""
+
+
+def run(params: Params, *, network: str, teacher: Path, out: Path, sheet: Path) -> None:
+    """Make images from the original network.
+
+    Args:
+        network: Name of an entry of the section networks.
+        teacher: The original network's weights, safetensors.
+        out: The manifest of the images, JSON; they go to the folder `images` beside it.
+        sheet: Some of the images side by side, PNG.
+    """
+    device = resolve_device(params.device.name)
+    original = load_teacher(teacher)
+    settings = params.synthesize.model_dump()
+    wanted, seed = settings.pop("num_images"), settings.pop("seed")
+    recipe = SynthesisRecipe(**settings)
+    whole = original.network.to(device).requires_grad_(False)
+    student = drop_blocks_(copy.deepcopy(whole), params.sources.blocks) if recipe.competition else None
+    synthesizer = Synthesizer(whole, original.preprocessing, len(original.classes), recipe, student)
+    resume = Resume(out, [network, asdict(recipe), wanted, seed, params.sources.blocks, sha256(teacher)])
+    batches = [Synthesized(**batch) for batch in (resume.load() or {"batches": []})["batches"]]
+    starts = range(0, wanted, recipe.batch_size)
+    for place in track(range(len(batches), len(starts)), f"synthesize batches of {recipe.batch_size}"):
+        count = min(recipe.batch_size, wanted - starts[place])
+        batches.append(synthesizer.make(count, combine(seed, place)))
+        resume.save_now_and_then(lambda: {"batches": [vars(batch) for batch in batches]})
+    images = [Image.fromarray(image.permute(1, 2, 0).numpy()) for batch in batches for image in batch.images]
+    labels = [int(label) for batch in batches for label in batch.labels]
+    listed = []
+    for place, (image, label) in enumerate(zip(images, labels, strict=True)):
+        path = Path("images", f"{place:05}.png")
+        save(image, out.parent / path)
+        listed.append({"path": path.as_posix(), "label": label, "sha256": sha256(out.parent / path)})
+    save(lay_out(images[:SHOWN]), sheet)
+    qualities = ("distance_before", "distance_after", "confidence")
+    result = {
+        "network": network,
+        "num_classes": len(original.classes),
+        "recipe": asdict(recipe),
+        **{name: fmean(getattr(batch, name) for batch in batches) for name in qualities},
+        "images": listed,
+    }
+    sections = ("synthesize", "sources.blocks", f"networks.{network}", "device")
+    made = circumstances(
+        params,
+        *sections,
+        device=device,
+        dtype=recipe.dtype,
+        batch_size=recipe.batch_size,
+        image_size=original.preprocessing.image_size,
+        seed=seed,
+    )
+    write_result(out, KIND, result, made)
+    resume.finish()
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """Write an image as PNG, which loses nothing."""
+    with atomic(path) as temporary:
+        image.save(temporary, format="PNG")
+
+
+def lay_out(images: list[Image.Image]) -> Image.Image:
+    """Images of one size side by side, with a little white between them."""
+    gap, (width, height) = 4, images[0].size
+    columns = min(COLUMNS, len(images))
+    rows = -(-len(images) // columns)
+    sheet = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), "white")
+    for place, image in enumerate(images):
+        row, column = divmod(place, columns)
+        sheet.paste(image, (gap + column * (width + gap), gap + row * (height + gap)))
+    return sheet
