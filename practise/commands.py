@@ -8,7 +8,7 @@ import yaml
 
 from practise.errors import PractiseError
 from practise.files import write_text
-from practise.grid import Paths, cells, studies
+from practise.grid import Paths, cells, studies, trials
 from practise.params import Params, json_schema
 
 SCHEMA_HEADER = "# Made by `practise schema` from practise/params.py; a test keeps both equal.\n"
@@ -59,17 +59,21 @@ def count_runs(params: Params) -> dict[str, int]:
         "recover": {paths.student(cell) for cell in all_cells},
         "evaluate": {paths.accuracy(cell) for cell in all_cells},
         "rank": {paths.rank(study) for study in studies(params)},
+        "synthesize": {paths.synthesized(network) for network in params.sources.networks},
+        "sources": {paths.sources(trial) for trial in trials(params)},
     }
     return dict(Counter({stage: len(outputs) for stage, outputs in made.items()}))
 
 
 def missing_data(params: Params) -> Iterator[str]:
-    """Give a sentence for each image source or checkpoint of the grid that cannot be opened."""
+    """Give a sentence for each image source or checkpoint that is named and cannot be opened."""
     from practise.images import open_source
 
     networks = [params.networks[name] for name in params.grid.networks]
     heads = [network.head for network in networks if network.head is not None]
-    for name in dict.fromkeys([*params.grid.images, *heads]):
+    for name in dict.fromkeys([*params.grid.images, *params.sources.images, *heads]):
+        if params.images[name].source == "synthesized":
+            continue  # they are made
         try:
             open_source(name, params.images[name], params.profile.file, params.data)
         except PractiseError as error:

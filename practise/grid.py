@@ -73,7 +73,7 @@ def studies(params: Params) -> list[Study]:
 
 
 def trials(params: Params) -> list[Study]:
-    """Return the recoveries with images of several sources, in the order of the lists in the section sources."""
+    """Return the recoveries with images of several sources, in the order of the section's lists."""
     sources = params.sources
     lists = (sources.networks, sources.images, sources.num_images, sources.seeds)
     return [Study(*values) for values in itertools.product(*lists)]
@@ -156,7 +156,7 @@ class Paths:
         return self.results / "rank" / study.folder.with_suffix(".json")
 
     def synthesized(self, network: str) -> Path:
-        """The manifest of the images that were made from a network; they and their contact sheet lie beside it."""
+        """The manifest of the images that were made from a network; these lie beside it."""
         return self.results / "synthesize" / network / "manifest.json"
 
     def sources(self, trial: "Study") -> Path:

@@ -153,8 +153,8 @@ class ImagesParams(Section):
 
     source: Source = Field(
         description="elpv: the packaged set; folder: folders of one folder a class. For the section sources "
-        "alone: photographs: crops of packaged pictures; unlabelled: any folder of images; synthesized: those "
-        "that are made from the network itself."
+        "alone: photographs: crops of packaged pictures; unlabelled: any folder of images; synthesized: "
+        "those that are made from the network itself."
     )
     train: Text | None = Field(
         None, description="folder and unlabelled: the directory of the training images."
@@ -349,7 +349,8 @@ class SynthesizeParams(Section):
     statistics: Positive = Field(description="Weight of the distance of batch norm's statistics.")
     total_variation: NotNegative = Field(description="Weight of the difference of neighbouring pixels.")
     competition: NotNegative = Field(
-        description="Weight of the disagreement with the network without sources.blocks (Adaptive DeepInversion)."
+        description="Weight of the disagreement with the network without sources.blocks: Adaptive "
+        "DeepInversion."
     )
     coarse: Annotated[float, Field(ge=0, lt=1)] = Field(
         description="Share of the steps that go first, at half the resolution."
@@ -365,7 +366,9 @@ class SourcesParams(Section):
 
     networks: List[Name] = Field(description="Names in grid.networks.")
     images: List[Name] = Field(description="Names of entries of the section images.")
-    evaluation: Name = Field(description="The name in grid.images whose evaluation images accuracy is measured on.")
+    evaluation: Name = Field(
+        description="The name in grid.images whose evaluation images accuracy is measured on."
+    )
     num_images: List[Count] = Field(description="How many images are taken of each source.")
     seeds: List[Seed] = Field(description="Seeds of the sample and the recovery.")
     methods: List[Name] = Field(

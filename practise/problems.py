@@ -215,7 +215,7 @@ def _rank(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[Proble
 
 
 def _sources(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[Problem]:
-    """Recoveries with several sources of images take what the grid has, and labels only from images that have them."""
+    """Recoveries with several sources of images take what the grid has, and labels where there are any."""
     chosen, entries, methods = (_section(values, key) for key in ("sources", "images", "methods"))
     kinds = {name: entry.get("source") for name, entry in _entries(entries)}
     for index, name in enumerate(_list(grid, "images")):

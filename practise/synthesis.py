@@ -159,7 +159,7 @@ class Synthesizer:
         return pixels.detach()
 
     def move(self, pixels: Float[Tensor, "n 3 h w"], generator: torch.Generator) -> Float[Tensor, "n 3 h w"]:
-        """The images shifted a little, what leaves on one side coming back on the other, and mirrored or not."""
+        """The images shifted a little, round the edges, and mirrored or not."""
         most = round(self.recipe.jitter * pixels.shape[-1])
         down, right = torch.randint(-most, most + 1, (2,), generator=generator).tolist()
         moved = pixels.roll((down, right), dims=(2, 3))
@@ -189,7 +189,9 @@ class Synthesizer:
 
     def to_bytes(self, pixels: Float[Tensor, "n 3 h w"]) -> UInt8[Tensor, "n 3 h w"]:
         """The images as they are stored."""
-        mean, std = (pixels.new_tensor(c)[:, None, None] for c in (self.preprocessing.mean, self.preprocessing.std))
+        mean, std = (
+            pixels.new_tensor(c)[:, None, None] for c in (self.preprocessing.mean, self.preprocessing.std)
+        )
         return (255 * (pixels * std + mean)).round().clamp(0, 255).to(torch.uint8)
 
 
@@ -214,7 +216,7 @@ def total_variation(images: Float[Tensor, "n c h w"]) -> Tensor:
 
 
 def divergence(ours: Float[Tensor, "n k"], theirs: Float[Tensor, "n k"]) -> Tensor:
-    """The Jensen-Shannon divergence of two networks' predictions, in nats: 0 where they agree, ln 2 at most."""
+    """The Jensen-Shannon divergence of two networks' predictions: 0 where they agree, ln 2 at most."""
     first, second = ours.log_softmax(dim=1), theirs.log_softmax(dim=1)
     middle = torch.stack([first, second]).logsumexp(dim=0) - torch.log(first.new_tensor(2.0))
     each = [functional.kl_div(middle, one, reduction="batchmean", log_target=True) for one in (first, second)]

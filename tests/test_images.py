@@ -423,7 +423,8 @@ def test_a_manifest_of_an_unknown_source_is_refused(tmp_path: Path) -> None:
         load_tiny_set(make_params(), tmp_path / "sample.json", BICUBIC_128, seed=5)
     assert (
         str(error.value)
-        == f"{tmp_path}/sample.json: unknown images 'elvp' (known: elpv). Did you mean 'elpv'?"
+        == f"{tmp_path}/sample.json: unknown images 'elvp' (known: elpv, photographs, synthesized). "
+        "Did you mean 'elpv'?"
     )
 
 

@@ -112,10 +112,14 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
             "grid.networks[1]: unknown network 'efficientnet_lite1' (known: efficientnet_lite0). "
             "Did you mean 'efficientnet_lite0'?",
         ),
-        ({"grid.images": ["elpv", "zebras"]}, "grid.images[1]: unknown images 'zebras' (known: elpv)"),
+        (
+            {"grid.images": ["elpv", "zebras"]},
+            "grid.images[1]: unknown images 'zebras' (known: elpv, photographs, synthesized)",
+        ),
         (
             {"networks.efficientnet_lite0.head": "elpw"},
-            "networks.efficientnet_lite0.head: unknown images 'elpw' (known: elpv). Did you mean 'elpv'?",
+            "networks.efficientnet_lite0.head: unknown images 'elpw' (known: elpv, photographs, "
+            "synthesized). Did you mean 'elpv'?",
         ),
         ({"grid.seeds": [0, 1, 0]}, "grid.seeds[2]: 0 is already there at grid.seeds[0]"),
         ({"grid.targets": [0.16, 0.160]}, "grid.targets[1]: 0.16 is already there at grid.targets[0]"),
@@ -153,7 +157,8 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         ),
         (
             {"images.elpv.source": "elvp"},
-            "images.elpv.source: unknown source 'elvp' (known: elpv, folder). Did you mean 'elpv'?",
+            "images.elpv.source: unknown source 'elvp' (known: elpv, folder, photographs, synthesized, "
+            "unlabelled). Did you mean 'elpv'?",
         ),
         ({"recover.steps": "60"}, "recover.steps: is the text '60', should be a whole number"),
         ({"recover.steps": True}, "recover.steps: is true, should be a whole number"),

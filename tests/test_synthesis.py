@@ -33,7 +33,9 @@ def network() -> nn.Module:
     network = tiny_network().train()
     with torch.no_grad():
         for _ in range(20):
-            network(PREPROCESSING.normalise((torch.rand(16, 3, 1, 1) + 0.2 * torch.rand(16, 3, 16, 16)) / 1.2))
+            network(
+                PREPROCESSING.normalise((torch.rand(16, 3, 1, 1) + 0.2 * torch.rand(16, 3, 16, 16)) / 1.2)
+            )
     return network.eval()
 
 
@@ -101,11 +103,11 @@ def test_the_distance_is_nothing_for_the_very_statistics_and_grows_with_a_shift(
 
 def test_total_variation_is_the_mean_squared_difference_of_pixels_that_touch():
     image = np.random.default_rng(0).normal(size=(1, 1, 4, 5))
-    expected = sum(
-        np.square(image[..., down:, 1:] - image[..., : 4 - down, :-1]).mean() for down in (0, 1)
-    ) + np.square(image[..., 1:, :] - image[..., :-1, :]).mean() + np.square(
-        image[..., 1:, :-1] - image[..., :-1, 1:]
-    ).mean()
+    expected = (
+        sum(np.square(image[..., down:, 1:] - image[..., : 4 - down, :-1]).mean() for down in (0, 1))
+        + np.square(image[..., 1:, :] - image[..., :-1, :]).mean()
+        + np.square(image[..., 1:, :-1] - image[..., :-1, 1:]).mean()
+    )
     assert total_variation(torch.from_numpy(image)).item() == pytest.approx(expected)
 
 

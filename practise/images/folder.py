@@ -112,7 +112,9 @@ def list_images(folder: Path, root: Path, classes: tuple[str, ...], where: str) 
                 f"({len(classes)} names: {shown}).{guess(name, classes)}"
             )
             raise ImageError(sentence.removesuffix("."))
-    items = [Item(path, labels[name]) for name in present for path in sorted(walk_images(folder / name, root))]
+    items = [
+        Item(path, labels[name]) for name in present for path in sorted(walk_images(folder / name, root))
+    ]
     if not items:
         flat = any(_is_image(entry.name) for entry in _entries(folder, where))
         found = "has images but no folders of classes" if flat else "has no images"

@@ -1,8 +1,8 @@
 """Photographs of anything: crops of the pictures that come with the package `scikit-image`.
 
 Twelve pictures (an astronaut, bricks, a cup of coffee, coins, grass, a tissue section, the moon, a retina, a
-rocket, …) are cut into squares of four sizes, some hundred in all. They are hardly what a
-customer's network was trained on, they are small and they are installed with the environment: out-of-domain images for everybody.
+rocket, …) are cut into squares of four sizes, some hundred in all. They are hardly what a customer's network
+was trained on, and they are installed with the environment: out-of-domain images for everybody.
 """
 
 import importlib.util

@@ -39,4 +39,6 @@ def read_synthesized(manifest: Path, name: str = "synthesized") -> Source:
         raise FileError(
             f"{manifest}: is not a complete result of kind '{KIND}'; delete it and make it again"
         ) from error
-    return Source(name, manifest.parent, classes, ("horizontal",), lambda split: items if split == "train" else [])
+    return Source(
+        name, manifest.parent, classes, ("horizontal",), lambda split: items if split == "train" else []
+    )

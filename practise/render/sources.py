@@ -46,7 +46,12 @@ def sources_frame(params: Params) -> pd.DataFrame:
             "evaluation": params.sources.evaluation,
         }
         rows += [
-            {**shared, "method": one["method"], "preset": preset_title(params, one["method"]), "top1": one["top1"]}
+            {
+                **shared,
+                "method": one["method"],
+                "preset": preset_title(params, one["method"]),
+                "top1": one["top1"],
+            }
             for one in result["methods"]
         ]
     return pd.DataFrame(rows, columns=SOURCES_COLUMNS)
@@ -89,8 +94,8 @@ def render_datafree(frame: pd.DataFrame) -> RenderedTable:
     """
     notes = tuple(
         f"Images of {network}: the distance of batch norm's statistics falls from "
-        f"{number(first['distance_before'], 0)} (noise) to {number(first['distance_after'], 0)}; the network is "
-        f"{number(100 * first['confidence'], 0)} % sure of the classes that they show."
+        f"{number(first['distance_before'], 0)} (noise) to {number(first['distance_after'], 0)}; the network "
+        f"is {number(100 * first['confidence'], 0)} % sure of the classes that they show."
         for (network,), own in groups(frame, ("network",))
         for first in [own.iloc[0]]
     )
@@ -107,7 +112,8 @@ def _render(frame: pd.DataFrame, title: str, caption: str, notes: tuple[str, ...
         for name, column in {"original": "top1_original", "no recovery": "top1_before"}.items():
             text = number(everywhere[column].iloc[0], 1)
             rows.append(
-                {"Network": network, "Images": name, "Method": name} | {_heading(count): text for count in counts}
+                {"Network": network, "Images": name, "Method": name}
+                | {_heading(count): text for count in counts}
             )
         means = everywhere.groupby(["num_images", "images", "method"])["top1"].mean()
         winners = {count: best(means[count], 1) if len(means[count]) > 1 else set() for count in counts}

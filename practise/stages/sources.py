@@ -1,4 +1,4 @@
-"""Recover at one drop with the images of one source: real ones, other ones, or those made from the network."""
+"""Recover at one drop with the images of one source: real ones, other ones, or those that were made."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -66,8 +66,17 @@ def run(
     ridge = RidgeRecipe(**params.score.model_dump())
     recipes = {method: recovery_recipe(params, method) for method in settings.methods}
     pruning = Pruning(settings.blocks)
-    key = [network, images, num_images, seed, settings.blocks, {name: asdict(one) for name, one in recipes.items()}]
-    resume = Resume(out, [*key, asdict(ridge), sha256(teacher), sha256(listing), [item.sha256 for item in items]])
+    key = [
+        network,
+        images,
+        num_images,
+        seed,
+        settings.blocks,
+        {name: asdict(one) for name, one in recipes.items()},
+    ]
+    resume = Resume(
+        out, [*key, asdict(ridge), sha256(teacher), sha256(listing), [item.sha256 for item in items]]
+    )
     top1: dict[str, float] = resume.load() or {}
 
     def accuracy(pruned: Any) -> float:
@@ -88,7 +97,12 @@ def run(
         "top1_original": top1[""],
         "top1_before": top1["no_recovery"],
         "methods": [
-            {"method": name, "preset": params.methods[name].preset, "recipe": asdict(recipe), "top1": top1[name]}
+            {
+                "method": name,
+                "preset": params.methods[name].preset,
+                "recipe": asdict(recipe),
+                "top1": top1[name],
+            }
             for name, recipe in recipes.items()
         ],
         "images": [describe_item(item) for item in items],

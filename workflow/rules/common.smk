@@ -13,7 +13,17 @@ LOGS = f"logs/{config['profile']['name']}"
 CELL = "{network}/{images}/{method}/n{num_images}/s{seed}"
 PARAMS_FILE = PLAN.params_file
 ENVIRONMENT = "../../environment.yml"
-TABLES = ["schemes", "fewshot", "criteria", "oracle", "latency", "blocks", "outofdomain", "datafree", "recovery"]
+TABLES = [
+    "schemes",
+    "fewshot",
+    "criteria",
+    "oracle",
+    "latency",
+    "blocks",
+    "outofdomain",
+    "datafree",
+    "recovery",
+]
 FIGURES = ["tradeoff", "criteria", "macs_vs_latency", "recoverability", "sources", "curves"]
 
 THREADS = config["device"]["threads"]
