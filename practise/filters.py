@@ -18,7 +18,7 @@ from practise.errors import NetworkError
 if TYPE_CHECKING:  # imported when filters are pruned
     from torch_pruning import DependencyGraph, Group
 
-ROUND_TO = 16
+ROUND_TO = 8
 """Channel counts are multiples of this: what a vector unit computes at once; less would save nothing."""
 
 Kept = dict[str, list[int]]

@@ -192,7 +192,7 @@ def test_shares_of_filters_are_searched_from_both_sides_of_each_reduction(
     points = run_stage(thinner=targets)["thinner"]
     for point in points:
         assert point["reduction"] == pytest.approx(1 - weights_without(point["share"]) / weights_without(0.0))
-    for target in targets:  # filters of this network go by sixteens: not every reduction can be met
+    for target in targets:  # filters of this network go by eights: not every reduction can be met
         errors = [point["reduction"] - target for point in points]
         assert min(map(abs, errors)) <= stage.TOLERANCE or min(errors) < 0 < max(errors)
         assert min(map(abs, errors)) < 0.05
