@@ -89,7 +89,8 @@ def test_an_unstable_measurement_is_taken_again_and_the_calmest_counts(
         }
 
     monkeypatch.setattr(latency, "measure_latency", measure)
-    measured = latency.measure_with(make_params().latency, {}, 32, torch.device("cpu"))
+    settings = make_params().latency.model_copy(update={"max_spread": 0.2})
+    measured = latency.measure_with(settings, {}, 32, torch.device("cpu"))
     assert measured["disturbed"].spread == taken
 
 
