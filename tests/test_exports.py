@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from practise.blocks import drop_blocks_
 from practise.errors import CheckpointError, FileError, NetworkError, PractiseError
-from practise.exports import FILES, check_free, load, save
+from practise.exports import FILES, check_free, compare, load, save
 from practise.files import read_result, sha256, write_result
 from practise.graphs import find_operator
 
@@ -264,3 +264,13 @@ def test_a_graph_that_is_none_is_refused(folder: Path, content: bytes) -> None:
     forge(folder, "graph.json", content)
     with pytest.raises(FileError, match="graph.json: is no graph of a network: "):
         load(folder)
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_a_format_that_computes_something_else_is_refused_whatever_the_size_of_logits(size: float) -> None:
+    def network(images: Tensor) -> Tensor:
+        return size * images.mean((2, 3))
+
+    assert compare(network, lambda images: network(images) * (1 + 1e-6), SIZE) <= 1e-5 * size  # type: ignore[arg-type]
+    with pytest.raises(NetworkError, match="its logits are off by .*, may be by .* at most"):
+        compare(network, lambda images: network(images) * 1.001, SIZE)  # type: ignore[arg-type]
