@@ -20,6 +20,7 @@ from practise.files import read_result, write_result
 from practise.latency import Latency, measure_latency, part_of, summarise
 from practise.networks import Preprocessing, Teacher, save_teacher
 from practise.pruning import Pruning
+from practise.savings import ALL
 from practise.selection import MOST_REMOVED
 from practise.stages import latency as stage
 from practise.students import prune
@@ -212,7 +213,7 @@ def test_a_machine_measures_once_and_for_other_reductions_only_thinner_networks_
     monkeypatch.setattr(stage, "measure_with", measure)
     write_inputs()
     first = run_stage(thinner=[0.1])
-    assert measured[0] == {"original", "layer1.0", "layer2.1", "layer3.1", stage.ALL}
+    assert measured[0] == {"original", "layer1.0", "layer2.1", "layer3.1", ALL}
     assert {frozenset(names) for names in measured[1:]} == {frozenset({"original", "thinner"})}
     measured.clear()
     assert run_stage(Path("again.json"), thinner=[0.1]) == first

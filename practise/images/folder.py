@@ -112,12 +112,21 @@ def list_images(folder: Path, root: Path, classes: tuple[str, ...], where: str) 
                 f"({len(classes)} names: {shown}).{guess(name, classes)}"
             )
             raise ImageError(sentence.removesuffix("."))
-    items = [Item(path, labels[name]) for name in present for path in sorted(_walk(folder / name, root))]
+    items = [
+        Item(path, labels[name]) for name in present for path in sorted(walk_images(folder / name, root))
+    ]
     if not items:
         flat = any(_is_image(entry.name) for entry in _entries(folder, where))
         found = "has images but no folders of classes" if flat else "has no images"
         raise ImageError(f"{where}: '{folder}' {found}; set it to {EXPECTED}")
     return items
+
+
+def walk_images(folder: Path, root: Path) -> Iterator[str]:
+    """Give the path of every image below a folder, relative to `root`; hidden files are passed over."""
+    for directory, _, names in os.walk(folder):
+        beneath = Path(os.path.relpath(directory, root)).as_posix()
+        yield from (f"{beneath}/{name}" for name in names if _is_image(name))
 
 
 def _shipped_classes(name: str) -> tuple[str, ...]:
@@ -139,12 +148,6 @@ def _entries(folder: Path, where: str) -> list[os.DirEntry[str]]:
             return [entry for entry in entries if not entry.name.startswith((".", "__MACOSX"))]
     except OSError as error:
         raise ImageError(f"{where}: '{folder}' cannot be read: {error.strerror}") from error
-
-
-def _walk(folder: Path, root: Path) -> Iterator[str]:
-    for directory, _, names in os.walk(folder):
-        beneath = Path(os.path.relpath(directory, root)).as_posix()
-        yield from (f"{beneath}/{name}" for name in names if _is_image(name))
 
 
 def _is_image(name: str) -> bool:

@@ -17,9 +17,6 @@ from practise.tiny_set import TinySet
 def load_tiny_set(params: Params, manifest: Path, preprocessing: Preprocessing, seed: int) -> TinySet:
     """Return the images that are handed over, in RGB and uncropped, for the caller to augment.
 
-    An image much larger than the network needs is reduced to twice the evaluation view's resized side, so
-    that 5000 photographs fit into memory.
-
     Args:
         params: The params; they say where the manifest's source lies.
         manifest: What the stage `sample` wrote.
@@ -32,13 +29,18 @@ def load_tiny_set(params: Params, manifest: Path, preprocessing: Preprocessing, 
     """
     sample = read_sample(manifest)
     root = find_root(params, sample.source, manifest)
-    most = 2 * preprocessing.resize_size
 
     def read(item: Item) -> Image.Image:
-        image = read_image(root, item)
-        return (
-            resize_shorter_side(image, most, preprocessing.interpolation) if min(image.size) > most else image
-        )
+        return reduce_image(read_image(root, item), preprocessing)
 
     labels = torch.tensor([item.label for item in sample.images])
     return TinySet(list(map_in_order(read, sample.images)), labels, preprocessing, seed)
+
+
+def reduce_image(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """Return an image that is much larger than the network needs at twice the evaluation view's resized side.
+
+    5000 photographs then fit into memory.
+    """
+    most = 2 * preprocessing.resize_size
+    return resize_shorter_side(image, most, preprocessing.interpolation) if min(image.size) > most else image
