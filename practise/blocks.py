@@ -3,12 +3,14 @@
 The paper (section 3) drops a block whose output has the shape of its input. Shape alone also fits a plain
 convolution, so we ask for more: **with every weight zero, a residual block passes its input through**
 (up to the activation after the addition). That test needs no list of architectures: it finds `layerS.i`
-of a ResNet, the stride-1 inverted residuals of a MobileNetV2, and nothing in a VGG.
+of a ResNet, the stride-1 inverted residuals of a MobileNetV2, `blocks.i` of a transformer, and nothing in a
+VGG. `tests/test_zoo.py` holds it against the architectures of torchvision and timm.
 """
 
 import copy
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -18,6 +20,8 @@ from practise.errors import NetworkError, guess, unknown
 
 # A block worth dropping does work of its own; a lone normalisation or layer scale does not.
 WORKING_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+FAR = 100.0
+"""Where the activations that may follow an addition (ReLU, SiLU, GELU, hardswish) change nothing."""
 
 
 def find_blocks(network: nn.Module, image_size: int) -> list[str]:
@@ -28,18 +32,25 @@ def find_blocks(network: nn.Module, image_size: int) -> list[str]:
         image_size: side of the square images in pixels.
 
     Returns:
-        Qualified module names (`layer1.1`, `blocks.2.1`); empty for a network without residual blocks.
+        Qualified module names (`layer1.1`, `blocks.2.1`); empty for a network without residual blocks. Around
+        smaller blocks stands the larger one where most weights are its own (a transformer block that holds a
+        residual position encoding); otherwise it is a mere chain of them (a stage), and they are named.
     """
     names = {module: name for name, module in network.named_modules()}
-    inputs = {
-        names[module]: x for module, x in shape_preserving_calls(network, image_size) if names[module] != ""
-    }
     found: list[str] = []
-    for name, x in inputs.items():  # completion order: inner modules come before the module around them
-        around_a_block = any(inner.startswith(f"{name}.") for inner in found)
-        if not around_a_block and passes_its_input_through(network.get_submodule(name), x):
-            found.append(name)
+    for module, call in shape_preserving_calls(network, image_size):  # inner modules come before outer ones
+        name = names[module]
+        inner = [block for block in found if block.startswith(f"{name}.")]
+        inside = sum(count_weights(network.get_submodule(block)) for block in inner)
+        is_chain = name == "" or 2 * inside > count_weights(module)
+        if not is_chain and passes_its_input_through(module, call):
+            found = [block for block in found if block not in inner] + [name]
     return found
+
+
+def count_weights(module: nn.Module) -> int:
+    """Number of values in all its parameters."""
+    return sum(weight.numel() for weight in module.parameters())
 
 
 def droppable_blocks(network: nn.Module, image_size: int, keep: Collection[str], where: str) -> list[str]:
@@ -75,7 +86,7 @@ def alike_blocks(network: nn.Module, names: Iterable[str], image_size: int) -> l
         names: blocks, in network order.
         image_size: as for `find_blocks`.
     """
-    shapes = {module: x.shape for module, x in shape_preserving_calls(network, image_size)}
+    shapes = {module: call.x.shape for module, call in shape_preserving_calls(network, image_size)}
     groups: dict[tuple[str, torch.Size], list[str]] = {}
     for name in names:
         block = network.get_submodule(name)
@@ -84,7 +95,7 @@ def alike_blocks(network: nn.Module, names: Iterable[str], image_size: int) -> l
 
 
 def drop_blocks_(network: nn.Module, names: Iterable[str]) -> nn.Module:
-    """Replace the named blocks by identities, in place; the result is a plain, smaller, faster module.
+    """Let the named blocks return their input, in place; the result is a plain, smaller, faster module.
 
     Raises:
         NetworkError: the network has no module of that name.
@@ -94,20 +105,41 @@ def drop_blocks_(network: nn.Module, names: Iterable[str]) -> nn.Module:
         if name not in known:
             raise NetworkError(f"the network has no block '{name}'.{guess(name, known)}")
         parent, _, child = name.rpartition(".")
-        setattr(network.get_submodule(parent), child, nn.Identity())
+        setattr(network.get_submodule(parent), child, Dropped())
     return network
 
 
-def shape_preserving_calls(
-    network: nn.Module, image_size: int
-) -> Iterator[tuple[nn.Module, Float[Tensor, "1 ..."]]]:
-    """Every module that ran exactly once, one tensor in and one of the same shape out, with its input."""
-    calls: dict[nn.Module, list[Tensor | None]] = {}
+class Dropped(nn.Identity):
+    """What a dropped block leaves: its input, whatever else it is called with, such as a grid size."""
+
+    def forward(self, input: Tensor, *others: object, **named: object) -> Tensor:
+        """The first argument."""
+        return input
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a module was called with.
+
+    Attributes:
+        x: the tensor that comes first.
+        others: further arguments by place.
+        named: further arguments by name.
+    """
+
+    x: Float[Tensor, "1 ..."]
+    others: tuple
+    named: dict
+
+
+def shape_preserving_calls(network: nn.Module, image_size: int) -> Iterator[tuple[nn.Module, Call]]:
+    """Every module that ran exactly once, a tensor first and one of the same shape out, with its call."""
+    calls: dict[nn.Module, list[Call | None]] = {}
 
     def record(module: nn.Module, args: tuple, kwargs: dict, output: object) -> None:
         kept = None
-        if len(args) == 1 and not kwargs and isinstance(x := args[0], Tensor) and isinstance(output, Tensor):
-            kept = x.detach() if x.shape == output.shape else None
+        if args and isinstance(x := args[0], Tensor) and isinstance(output, Tensor):
+            kept = Call(x, args[1:], kwargs) if x.shape == output.shape else None
         calls.setdefault(module, []).append(kept)
 
     works = [m for m in network.modules() if any(isinstance(inner, WORKING_LAYERS) for inner in m.modules())]
@@ -117,16 +149,25 @@ def shape_preserving_calls(
             yield module, seen[0]
 
 
-def passes_its_input_through(module: nn.Module, x: Float[Tensor, "1 ..."]) -> bool:
-    """Whether the module is the identity once all its weights are zero; seen through a final ReLU."""
+def passes_its_input_through(module: nn.Module, call: Call) -> bool:
+    """Whether the module is the identity once all its weights are zero; seen through a final activation.
+
+    Parameters that are neither weight nor bias scale a branch, which zero switches off, or the shortcut,
+    which one leaves as it is: one of the two must do.
+    """
     if isinstance(module, WORKING_LAYERS):
         return False
-    emptied = copy.deepcopy(module).eval()
+    emptied = copy.deepcopy(module)
+    emptied.eval()  # not chained: where a library overrides it, it may return nothing
+    x = call.x.abs() + FAR
+    others = [x if other is call.x else other for other in call.others]
     with torch.no_grad():
-        for weight in emptied.parameters():
-            weight.zero_()
-        x = x.abs() + 0.5
-        return torch.equal(emptied(x.clone()), x)
+        for scale in (0.0, 1.0):
+            for name, weight in emptied.named_parameters():
+                weight.fill_(0.0 if name.endswith(("weight", "bias")) else scale)
+            if torch.equal(emptied(x.clone(), *others, **call.named), x):
+                return True
+    return False
 
 
 def watch_calls(

@@ -47,6 +47,7 @@ TIMED_STAGES = ("latency", "evaluate")
 """The stages that measure time; while they run, idle threads spin, as they do where a network is served."""
 
 COMMANDS = {
+    "accelerate": "practise.commands:accelerate",
     "check": "practise.commands:check",
     "schema": "practise.commands:schema",
     "sync": "practise.engines.sync:sync",

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from practise.blocks import watch_calls
 from practise.errors import NetworkError
 
-FeatureExtractor = Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, "n c y x"]]
+FeatureExtractor = Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, "n ..."]]
 
 
 def find_feature_layer(network: nn.Module, image_size: int) -> str:
     """Name of the module whose output is the last feature map, before pooling takes the pixels away.
 
     Args:
-        network: any convolutional classifier.
+        network: any classifier; its maps are [n, c, y, x] or [n, y, x, c], a transformer's [n, tokens, c].
         image_size: side of the square images in pixels, large enough for a feature map of 2×2.
 
     Raises:
@@ -27,8 +27,10 @@ def find_feature_layer(network: nn.Module, image_size: int) -> str:
     names = {module: name for name, module in network.named_modules()}
 
     def record(module: nn.Module, args: tuple, kwargs: dict, output: object) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4 and output[0, 0].numel() > 1:
-            layers.append(names[module])
+        if isinstance(output, Tensor) and output.ndim in (3, 4):
+            pixels = output.shape[1] if output.ndim == 3 else output[0, 0].numel()
+            if pixels > 1:
+                layers.append(names[module])
 
     watch_calls(network, [module for module in names if module is not network], record, image_size)
     if not layers:

@@ -18,7 +18,7 @@ from practise.errors import NetworkError
 if TYPE_CHECKING:  # imported when filters are pruned
     from torch_pruning import DependencyGraph, Group
 
-ROUND_TO = 16
+ROUND_TO = 8
 """Channel counts are multiples of this: what a vector unit computes at once; less would save nothing."""
 
 Kept = dict[str, list[int]]
@@ -126,7 +126,7 @@ def count_kept(channels: int, share: float) -> int:
     """How many of a convolution's filters stay: a multiple of `ROUND_TO`, where there are as many.
 
     >>> [count_kept(channels, 0.4) for channels in (512, 64, 16, 3)]
-    [304, 32, 16, 2]
+    [304, 40, 8, 2]
     """
     step = ROUND_TO if channels >= ROUND_TO else 1
     return min(channels, max(1, round((1 - share) * channels / step)) * step)

@@ -52,7 +52,12 @@ def _build_timm(name: str, pretrained: bool, num_classes: int | None) -> nn.Modu
 
 def _timm_preprocessing(name: str) -> Preprocessing:
     known = timm.get_pretrained_cfg(name)
-    config = resolve_data_config(pretrained_cfg=known.to_dict() if known else None)
+    return timm_preprocessing(known.to_dict() if known else None)
+
+
+def timm_preprocessing(pretrained_cfg: dict[str, Any] | None) -> Preprocessing:
+    """The evaluation view that timm's description of pretrained weights asks for; None: timm's default."""
+    config = resolve_data_config(pretrained_cfg=pretrained_cfg)
     size, interpolation = config["input_size"][-1], config["interpolation"]
     interpolation = (
         interpolation if interpolation in ("bilinear", "bicubic", "nearest", "lanczos") else "bilinear"

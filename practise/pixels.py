@@ -2,13 +2,28 @@
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 MAX_ROWS = 16_384
 """Pixels of all images together that one regression sees: plenty for its at most 2048 channels."""
 
 
-def draw_pixels(x: Float[Tensor, "n c h w"], seed: int) -> Float[Tensor, "n p c"]:
+def channels_second(
+    x: Float[Tensor, "n ..."], layer: nn.Module, num_images: int
+) -> Float[Tensor, "images c ..."]:
+    """What enters a layer, as a feature map: a linear layer has channels last, and may see parts of images.
+
+    Args:
+        x: the layer's input; windows of one image stand side by side.
+        layer: a convolution or a linear layer.
+        num_images: how many images went into the network.
+    """
+    if isinstance(layer, nn.Linear):
+        return x.reshape(num_images, -1, x.shape[-1]).transpose(1, 2)
+    return x
+
+
+def draw_pixels(x: Float[Tensor, "n c ..."], seed: int) -> Float[Tensor, "n p c"]:
     """Channel vectors at the same random pixels of every image, at most `MAX_ROWS` in all, fp32.
 
     Args:

@@ -17,6 +17,12 @@ def score_recipe(params: Params, method: str) -> RidgeRecipe | SgdRecipe:
     return override(RidgeRecipe(**params.score.model_dump()), chosen.overrides("score"), where)
 
 
+def ridge_recipe(params: Params, method: str) -> RidgeRecipe:
+    """How adaptors are fitted where a method's recovery starts with them: as it scores, in closed form."""
+    recipe = score_recipe(params, method)
+    return recipe if isinstance(recipe, RidgeRecipe) else RidgeRecipe(**params.score.model_dump())
+
+
 def recovery_recipe(params: Params, method: str) -> RecoveryRecipe:
     """How a method recovers."""
     chosen, where = params.methods[method], f"{params.profile.file}: methods.{method}.recover"

@@ -14,6 +14,7 @@ recoverable because its adaptors can learn the images by heart.
 
 import copy
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -27,10 +28,10 @@ from practise.adaptors import attach_adaptors_, multiply_before_
 from practise.blocks import drop_blocks_
 from practise.dataflow import find_seats, union
 from practise.errors import RecoveryError
-from practise.features import feature_extractor, find_feature_layer, in_format
+from practise.features import FeatureExtractor, feature_extractor, find_feature_layer, in_format
 from practise.hardware import resolve_dtype
 from practise.hooks import entering
-from practise.pixels import draw_pixels
+from practise.pixels import channels_second, draw_pixels
 from practise.progress import track
 from practise.reference import Reference
 from practise.tiny_set import TinySet
@@ -79,7 +80,8 @@ def score_blocks(
 
     Args:
         network: the original, in evaluation mode on its device.
-        blocks: names of droppable blocks.
+        blocks: names of droppable blocks; around some, such as the last, no layer may be able to absorb an
+            adaptor: that is told on stderr.
         few: the images; their seed decides folds, pixels and random views.
         recipe: how adaptors are found.
         done: scores by name.
@@ -120,6 +122,7 @@ class ClosedForm:
         self.folds = places.tensor_split(min(recipe.folds, len(order)))
         self.places = places
         self.seats = find_seats(network, list(blocks), size)
+        tell_plain_drops(block for block, seats in self.seats.items() if not seats.before)
         self.wanted: dict[str, Tensor] = {}
         readers = {reader for seats in self.seats.values() for reader in seats.before}
         self.reference = Reference(
@@ -144,7 +147,7 @@ class ClosedForm:
 
     def features_without(
         self, dropped: Sequence[str], fitted_on: Int64[Tensor, " m"]
-    ) -> Float[Tensor, "n c y x"]:
+    ) -> Float[Tensor, "n ..."]:
         """All images' features without the blocks, with adaptors fitted on some of the images."""
         student = drop_blocks_(copy.deepcopy(self.network), dropped)
         first = min(dropped, key=list(self.seats).index)
@@ -152,7 +155,7 @@ class ClosedForm:
 
     def fit_and_run(
         self, student: nn.Module, dropped: Sequence[str], fitted_on: Int64[Tensor, " m"]
-    ) -> Float[Tensor, "n c y x"]:
+    ) -> Float[Tensor, "n ..."]:
         """All images' features, while each reader's adaptor is fitted and absorbed just before it runs."""
         readers = union(self.seats, dropped).before
 
@@ -181,13 +184,18 @@ class ClosedForm:
 
         It gets channel vectors at the same random pixels for every network.
         """
-        return entering(network, readers, lambda name, x: tell(name, draw_pixels(x, self.seed)))
+
+        def draw_and_tell(name: str, x: Tensor) -> None:
+            pixels = channels_second(x, network.get_submodule(name), len(self.places))
+            tell(name, draw_pixels(pixels, self.seed))
+
+        return entering(network, readers, draw_and_tell)
 
 
 def solve_ridge(
     rows: Float[Tensor, "rows c"], wanted: Float[Tensor, "rows c"], ridge: float
 ) -> Float[Tensor, "c c"]:
-    """The 1×1 map that brings a stream's pixels nearest to the wanted ones.
+    """The linear map that brings a stream's pixels, or tokens, nearest to the wanted ones.
 
     Minimises ‖B·s − t‖² + λ‖B − I‖² over the pixels s of the stream and t wanted, with λ = ridge · mean ‖s‖².
 
@@ -214,42 +222,61 @@ class Trained:
         self.dtype = resolve_dtype(recipe.dtype, self.device)
         self.layer = find_feature_layer(network, few.preprocessing.image_size)
         self.seats = find_seats(network, list(blocks), few.preprocessing.image_size)
+        tell_plain_drops(block for block, seats in self.seats.items() if not (seats.before or seats.after))
 
     def recoverability(self, dropped: Sequence[str]) -> float:
         """R of a set of blocks, with adaptors trained around them on random views, judged on centre views."""
-        few, recipe = self.few, self.recipe
+        few = self.few
         student = drop_blocks_(copy.deepcopy(self.network), dropped).requires_grad_(False)
         adaptors = attach_adaptors_(student, union(self.seats, dropped))
-        optimizer = torch.optim.SGD(
-            adaptors, recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-        )
-        schedule = torch.optim.lr_scheduler.StepLR(optimizer, max(1, round(0.4 * recipe.steps)), gamma=0.1)
         with (
             feature_extractor(self.network, self.layer) as teach,
             feature_extractor(student, self.layer) as run,
         ):
             original, pruned = (in_format(extract, self.device, self.dtype) for extract in (teach, run))
-            for step in track(range(recipe.steps), f"train adaptors around {', '.join(dropped)}"):
-                batch = draw_batch(len(few), recipe.batch_size, few.seed, step).tolist()
-                views = draw_views(few.images, batch, few.preprocessing, combine(few.seed, step))
-                views = self.to_device(few.preprocessing.normalise(views))
-                with torch.no_grad():
-                    wanted = original(views)
-                loss = functional.mse_loss(pruned(views), wanted)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
+            if adaptors:
+                self.train(adaptors, pruned, original, f"train adaptors around {', '.join(dropped)}")
             with torch.no_grad():
                 errors = [
                     functional.mse_loss(pruned(views), original(views)).item() * len(views)
-                    for views in self.to_device(few.centre_views()).split(recipe.batch_size)
+                    for views in self.to_device(few.centre_views()).split(self.recipe.batch_size)
                 ]
         return finite(sum(errors) / len(few))
+
+    def train(
+        self,
+        adaptors: Sequence[nn.Parameter],
+        pruned: FeatureExtractor,
+        original: FeatureExtractor,
+        description: str,
+    ) -> None:
+        """Bring the pruned network's features near the original's, by the adaptors alone."""
+        few, recipe = self.few, self.recipe
+        optimizer = torch.optim.SGD(
+            adaptors, recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+        )
+        schedule = torch.optim.lr_scheduler.StepLR(optimizer, max(1, round(0.4 * recipe.steps)), gamma=0.1)
+        for step in track(range(recipe.steps), description):
+            batch = draw_batch(len(few), recipe.batch_size, few.seed, step).tolist()
+            views = draw_views(few.images, batch, few.preprocessing, combine(few.seed, step))
+            views = self.to_device(few.preprocessing.normalise(views))
+            with torch.no_grad():
+                wanted = original(views)
+            loss = functional.mse_loss(pruned(views), wanted)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
 
     def to_device(self, views: Tensor) -> Tensor:
         """Channels last, where the network is."""
         return views.to(self.device, memory_format=torch.channels_last)
+
+
+def tell_plain_drops(blocks: Iterable[str]) -> None:
+    """Say on stderr which blocks are scored and dropped as they are."""
+    if names := ", ".join(blocks):
+        print(f"no layer can absorb an adaptor for {names}: dropped without one", file=sys.stderr, flush=True)
 
 
 def finite(distance: float) -> float:

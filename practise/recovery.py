@@ -146,7 +146,7 @@ def recover_(
     if not recipe.steps:
         return []
     device = next(student.parameters()).device
-    student.requires_grad_(True).train(recipe.batch_norm == "train")
+    student.requires_grad_(True)
     optimizer, schedule = build_optimizer(student, recipe)
     history: list[Step] = []
     if resume is not None and (state := resume.load()) is not None:
@@ -158,6 +158,8 @@ def recover_(
         bank = ViewBank(few, recipe, loss, ask, device)
         for step in track(range(len(history), recipe.steps), "recover"):
             views, theirs, labels = bank.batch(step)
+            student.train()  # till then, some attentions keep what they made of their weights
+            student.train(recipe.batch_norm == "train")
             error = loss.compare(run(views), theirs, labels)
             optimizer.zero_grad()
             error.backward()

@@ -75,7 +75,7 @@ class Reference:
             self.features = self.run(network)
         self.inputs = {block: x for block, x in self.inputs.items() if self.can_resume_at(block)}
 
-    def run(self, network: nn.Module, views: Tensor | None = None) -> Float[Tensor, "n c y x"]:
+    def run(self, network: nn.Module, views: Tensor | None = None) -> Float[Tensor, "n ..."]:
         """Features of a network on the views, fp32."""
         views = self.views if views is None else views
         with feature_extractor(network, self.layer) as extract, torch.no_grad():
@@ -91,12 +91,11 @@ class Reference:
     def can_resume_at(self, block: str) -> bool:
         """Whether the network, begun at the block with what enters it, gives the features of the whole."""
         resumed = self.skip_before_(copy.deepcopy(self.network), block)
-        resumed.set_submodule(
-            block, nn.Sequential(Constant(self.inputs[block][:PROBED]), resumed.get_submodule(block))
-        )
+        x = self.inputs[block][:PROBED]
+        resumed.get_submodule(block).register_forward_pre_hook(lambda _, args: (x.clone(), *args[1:]))
         try:
             found = self.run(resumed, self.views[:PROBED])
-        except RuntimeError:  # zeros without memory cannot be written to
+        except (RuntimeError, TypeError, AttributeError):  # zeros cannot be written to, nor made of no tensor
             return False
         whole = self.run(self.network, self.views[:PROBED])
         return (found - whole).norm().item() <= TOLERANCE * whole.norm().item()
@@ -115,7 +114,7 @@ class Constant(nn.Module):
         super().__init__()
         self.value = value
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *others: object, **named: object) -> Tensor:
         """The given tensor, a copy: an in-place activation may follow."""
         return self.value.clone()
 
@@ -127,7 +126,7 @@ class Zeros(nn.Module):
         super().__init__()
         self.shape = tuple(shape)
 
-    def forward(self, x: Tensor, *others: object) -> Tensor:
+    def forward(self, x: Tensor, *others: object, **named: object) -> Tensor:
         """Zeros for each image of the batch."""
         return x.new_zeros(()).expand(len(x), *self.shape)
 

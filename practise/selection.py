@@ -150,15 +150,16 @@ def sum_that_saves(reduction: float, every: float, together: float) -> float:
         together: what dropping all blocks at once saves.
 
     >>> round(sum_that_saves(0.2, every=0.5, together=0.55), 4)
-    0.1925
+    0.1926
     >>> sum_that_saves(0.2, every=0.5, together=0.5)
     0.2
     """
     excess = (together - every) / every**2 if every > 0 else 0.0
     under_the_root = 1 + 4 * excess * reduction
-    if excess == 0 or math.isinf(reduction) or under_the_root < 0:
+    if math.isinf(reduction) or under_the_root < 0:
         return reduction
-    return (math.sqrt(under_the_root) - 1) / (2 * excess)
+    # The textbook's (√ - 1) / 2e would lose all its digits where e is next to nothing.
+    return 2 * reduction / (1 + math.sqrt(under_the_root))
 
 
 def select_lowest(scores: Mapping[str, float], goal: Goal, *, per_latency: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,6 +38,23 @@ def test_adaptors_compute_what_real_convolutions_beside_them_compute(seed, linea
         setattr(beside.get_submodule(parent), child, wrapped.double())
     images = noise(2).double()
     assert torch.allclose(inside(images), beside(images), atol=1e-6)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_beside_a_linear_layer_adaptors_are_linear_layers(bias):
+    network = nn.ModuleDict({name: nn.Linear(5, 3, bias) for name in ("writer", "reader")})
+    tokens = torch.randn(2, 7, 5, generator=torch.Generator().manual_seed(0))
+    after, before = nn.Linear(3, 3, bias=False), nn.Linear(5, 5, bias=False)
+    expected = after(network["writer"](tokens)), network["reader"](before(tokens))
+    given = copy.deepcopy(network)
+    adaptors = attach_adaptors_(network, Seats(after=("writer",), before=("reader",)))
+    for adaptor, beside in zip(adaptors, (after, before), strict=True):
+        adaptor.data = beside.weight.data
+    absorb_adaptors_(network)
+    assert torch.allclose(network["writer"](tokens), expected[0], atol=1e-6)
+    assert torch.allclose(network["reader"](tokens), expected[1], atol=1e-6)
+    multiply_before_(given, "reader", before.weight)
+    assert torch.allclose(given["reader"](tokens), expected[1], atol=1e-6)
 
 
 def test_an_absorbed_adaptor_equals_the_unabsorbed_network():

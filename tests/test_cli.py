@@ -181,7 +181,7 @@ def test_help_lists_the_stages_in_order_with_what_they_do(capsys: pytest.Capture
     assert [line.split()[0] for line in lines[3:16]] == list(cli.STAGES)[:13]
     assert (
         lines[3]
-        == "  hardware  Say what this machine is: latencies are measured again when it is another one."
+        == "  hardware    Say what this machine is: latencies are measured again when it is another one."
     )
 
 

@@ -6,15 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import timm
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_views import PREPROCESSING, pictures, tiny_set
-from tiny import TinyNet, linear_block_network, tiny_network
+from tiny import TinyNet, TokenNet, linear_block_network, tiny_network, tiny_transformer
 from torch import Tensor, nn
 
 from practise.blocks import drop_blocks_, find_blocks
 from practise.errors import RecoveryError
+from practise.pixels import channels_second
 from practise.recoverability import (
     ClosedForm,
     RidgeRecipe,
@@ -136,6 +138,52 @@ def pixels_entering(network: nn.Module, reader: str, views: Tensor) -> np.ndarra
 def test_blocks_that_are_linear_maps_are_fully_recoverable_at_the_next_reader(dropped):
     network = linear_block_network()
     assert scorer(network).recoverability(dropped) < 1e-8 * plain_distance(network, dropped)
+
+
+@pytest.mark.parametrize("dropped", [["blocks.2"], ["blocks.0", "blocks.2"]])
+def test_linear_blocks_on_tokens_are_fully_recoverable_at_the_next_reader(dropped):
+    network = TokenNet().eval()
+    adapted, plain = (scorer(network, recipe).recoverability(dropped) for recipe in (RIDGE, INFINITE_PULL))
+    assert adapted < 1e-6 * plain
+
+
+def test_a_regression_without_pull_finds_the_matrix_between_normalised_tokens():
+    generator = torch.Generator().manual_seed(0)
+    tokens = nn.functional.layer_norm(torch.randn(200, 6, generator=generator), (6,)).double()
+    tokens = tokens * torch.rand(6, generator=generator) + torch.rand(6, generator=generator)
+    matrix = torch.randn(6, 6, generator=generator, dtype=torch.float64)
+    assert torch.allclose(solve_ridge(tokens, tokens @ matrix.T, 0.0), matrix, atol=1e-6)
+
+
+def test_a_transformers_block_without_weights_costs_nothing_and_others_cost_less_with_adaptors():
+    network = tiny_transformer()
+    for weight in network.blocks[1].parameters():
+        nn.init.zeros_(weight)
+    assert scorer(network).recoverability(["blocks.1"]) == pytest.approx(0, abs=1e-9)
+    plain, adapted = (
+        scorer(network, replace(RIDGE, ridge=ridge), count=24).recoverability(["blocks.0"])
+        for ridge in (1e12, 0.01)
+    )
+    assert adapted < 0.9 * plain
+
+
+def test_windows_of_one_image_stay_together():
+    windows = torch.arange(2 * 4 * 9 * 3).reshape(2 * 4, 9, 3)  # two images of four windows of nine tokens
+    maps = channels_second(windows, nn.Linear(3, 1), num_images=2)
+    assert maps.shape == (2, 3, 36)
+    assert torch.equal(maps[1, :, 10], windows[5, 1])
+
+
+@pytest.mark.parametrize("recipe", [RIDGE, SgdRecipe(steps=2, batch_size=8)], ids=["default", "official"])
+def test_where_no_layer_can_absorb_an_adaptor_blocks_are_dropped_as_they_are_and_that_is_told(recipe, capsys):
+    network = timm.create_model("nf_resnet26").eval()  # its convolutions standardise their weights
+    found = scores(network, ["stages.3.1"], recipe)["stages.3.1"]
+    assert "no layer can absorb an adaptor for stages.3.1: dropped without one\n" in capsys.readouterr().err
+    views = centre_views(pictures(8), PREPROCESSING)
+    with torch.no_grad():
+        whole = network.forward_features(views)
+        errors = drop_blocks_(network, ["stages.3.1"]).forward_features(views) - whole
+    assert found == pytest.approx(errors.square().mean().item(), rel=1e-4)
 
 
 def test_an_infinite_pull_is_no_adaptor_at_all():

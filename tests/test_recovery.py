@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import timm
 import torch
 from test_views import PREPROCESSING, pictures, tiny_set
-from tiny import tiny_network
+from tiny import tiny_network, tiny_transformer
 from torch import nn
 
 from practise.blocks import drop_blocks_
@@ -46,6 +47,23 @@ def test_recovery_lowers_its_loss(loss, share):
     _, history = recover(replace(RECIPE, steps=80, lr=1e-2, views=2), loss)
     assert [row.step for row in history] == list(range(80))
     assert sum(row.loss for row in history[-5:]) < share * sum(row.loss for row in history[:5])
+
+
+def test_a_transformer_is_recovered_too():
+    teacher = tiny_transformer()
+    recipe = replace(RECIPE, steps=20, views=1, start="adaptors")
+    student, teacher = start_recovery(teacher, Pruning(["blocks.1"]), tiny_set(8), recipe, RIDGE)
+    history = recover_(student, teacher, tiny_set(8), LOSSES["mimic"], recipe)
+    assert history[-1].loss < 0.8 * history[0].loss
+
+
+def test_attention_that_keeps_its_biases_between_passes_learns_them():
+    teacher = timm.create_model("levit_128s", img_size=64).eval()
+    few = replace(tiny_set(4), preprocessing=replace(PREPROCESSING, image_size=64))
+    student = drop_blocks_(copy.deepcopy(teacher), ["stages.0.blocks.1"])
+    recover_(student, teacher, few, LOSSES["distil"], replace(RECIPE, steps=2, views=1, batch_size=4))
+    before, after = (net.stages[0].blocks[0].attn.attention_biases for net in (teacher, student))
+    assert not torch.equal(before, after)
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, OFFICIAL_SHORT], ids=["default", "official"])

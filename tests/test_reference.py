@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_views import tiny_set
-from tiny import TinyNet, noise, tiny_network
+from tiny import TinyNet, noise, tiny_network, tiny_transformer
 from torch import Tensor, nn
 
 from practise.blocks import drop_blocks_, find_blocks
@@ -81,6 +81,21 @@ def recoverabilities(network: nn.Module, memory_mb: float) -> dict[str, float]:
 def test_beginning_at_the_block_changes_no_recoverability(widths, depths, linear, seed):
     network = tiny_network(tuple(widths), tuple(depths[: len(widths)]), linear, seed)
     assert recoverabilities(network, PLENTY) == pytest.approx(recoverabilities(network, NOTHING), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vit_tiny_patch16_224",
+        "vit_relpos_small_patch16_224",
+        "eva02_tiny_patch14_224",
+        "xcit_nano_12_p16_224",
+    ],
+)
+def test_beginning_at_a_transformers_block_changes_no_recoverability(name):
+    """All but the first call their blocks with more than the stream: positions, rotations, a grid's size."""
+    network = tiny_transformer(name, **({"patch_size": 16} if name.startswith("eva") else {}))
+    assert recoverabilities(network, PLENTY) == pytest.approx(recoverabilities(network, NOTHING), rel=1e-4)
 
 
 def test_a_pass_begun_at_a_block_runs_nothing_before_it():

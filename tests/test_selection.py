@@ -60,6 +60,12 @@ def costs(draw: st.DrawFn) -> dict[str, float]:
     return {name: draw(st.integers(1, 100)) * unit for name in BLOCKS}
 
 
+def test_a_sum_that_is_all_but_what_was_measured_is_taken_as_it_is() -> None:
+    for last_digits in range(-4, 5):
+        together = 0.99 * (1 + last_digits * 2.0**-53)
+        assert sum_that_saves(0.3, every=0.99, together=together) == pytest.approx(0.3)
+
+
 @given(
     scores=st.lists(st.floats(0.01, 1), min_size=4, max_size=4, unique=True),
     reductions=st.lists(st.floats(0.01, 0.2), min_size=4, max_size=4),

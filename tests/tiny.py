@@ -1,5 +1,6 @@
 """A small random residual network for unit tests: basic or bottleneck blocks, any widths and depths."""
 
+import timm
 import torch
 from torch import Tensor, nn
 
@@ -48,6 +49,32 @@ class LinearBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.conv(x)
+
+
+class LinearTokens(nn.Module):
+    """`x + Wx` on tokens: a residual block of a transformer that is a linear map."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.fc(x)
+
+
+class TokenNet(nn.Module):
+    """Patches become tokens, linear blocks follow, a layer of another width reads them."""
+
+    def __init__(self, width: int = 8, depth: int = 3) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, width, 4, 4)
+        self.blocks = nn.Sequential(*(LinearTokens(width) for _ in range(depth)))
+        self.reader = nn.Linear(width, 6)
+        self.norm = nn.LayerNorm(6)
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(self.reader(self.blocks(self.patches(x).flatten(2).mT))).mean(1))
 
 
 class TinyNet(nn.Module):
@@ -114,6 +141,17 @@ def linear_block_network() -> TinyNet:
     network = tiny_network(linear=True)
     network.stages[0][1], network.stages[0][2] = LinearBlock(8, 1), LinearBlock(8, 2)
     return network
+
+
+def tiny_transformer(name: str = "vit_tiny_patch16_224", seed: int = 0, **settings: object) -> nn.Module:
+    """A transformer of timm for images of 32×32, of four patches, three blocks and width 32."""
+    small = {"img_size": 32, "depth": 3, "embed_dim": 32, "num_heads": 2, "num_classes": 4}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = timm.create_model(name, **{**small, **settings})
+        for weight in network.parameters():
+            nn.init.normal_(weight, mean=float(weight.ndim == 1), std=0.1)
+    return network.eval()
 
 
 def noise(n: int, size: int = 16, seed: int = 1) -> Tensor:

@@ -122,6 +122,13 @@ def list_images(folder: Path, root: Path, classes: tuple[str, ...], where: str) 
     return items
 
 
+def walk_images(folder: Path, root: Path) -> Iterator[str]:
+    """Give the path of every image below a folder, relative to `root`; hidden files are passed over."""
+    for directory, _, names in os.walk(folder):
+        beneath = Path(os.path.relpath(directory, root)).as_posix()
+        yield from (f"{beneath}/{name}" for name in names if _is_image(name))
+
+
 def _shipped_classes(name: str) -> tuple[str, ...]:
     return tuple(resources.files("practise.images").joinpath(CLASS_LISTS[name]).read_text().split())
 
@@ -143,6 +150,7 @@ def _entries(folder: Path, where: str) -> list[os.DirEntry[str]]:
         raise ImageError(f"{where}: '{folder}' cannot be read: {error.strerror}") from error
 
 
+<<<<<<< HEAD
 def walk_images(folder: Path, root: Path) -> Iterator[str]:
     """Give the paths, relative to `root`, of the image files below a folder, in no order."""
     for directory, _, names in os.walk(folder):
@@ -150,5 +158,7 @@ def walk_images(folder: Path, root: Path) -> Iterator[str]:
         yield from (f"{beneath}/{name}" for name in names if _is_image(name))
 
 
+=======
+>>>>>>> main
 def _is_image(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not name.startswith(".")

@@ -20,6 +20,7 @@ from practise.errors import ImageError
 from practise.images.source import Item
 from practise.progress import track
 
+Given = TypeVar("Given")
 T = TypeVar("T")
 MOST_WORKERS = 16
 
@@ -36,6 +37,13 @@ def read_image(root: Path, item: Item) -> Image.Image:
     """
     image = _decode(root / item.path, _read(root / item.path, item.sha256))
     return image.crop(item.box) if item.box else image
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return the image in RGB; 16-bit grey keeps its upper 8 bits, where Pillow would clip it to white."""
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")
 
 
 def hash_images(root: Path, items: list[Item], *, decode: bool = True) -> list[Item]:
@@ -60,7 +68,7 @@ def hash_images(root: Path, items: list[Item], *, decode: bool = True) -> list[I
 
 
 def map_in_order(
-    function: Callable[[Item], T], items: Iterable[Item], workers: int | None = None
+    function: Callable[[Given], T], items: Iterable[Given], workers: int | None = None
 ) -> Iterator[T]:
     """Give `function` of each item in order, computed by threads some way ahead.
 
@@ -100,14 +108,7 @@ def _read(path: Path, sha256: str) -> bytes:
 def _decode(path: Path, content: bytes) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content)) as image:
-            return _to_rgb(image)
+            return to_rgb(image)
     except Exception as error:  # Pillow's decoders raise errors of many kinds
         reason = "its format is not known" if isinstance(error, UnidentifiedImageError) else str(error)
         raise ImageError(f"{path}: is no image or a damaged one: {reason}") from error
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Return the image in RGB; 16-bit grey keeps its upper 8 bits, where Pillow would clip it to white."""
-    if image.mode.startswith("I"):
-        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")

@@ -36,9 +36,6 @@ def load_tiny_set(params: Params, manifest: Path, preprocessing: Preprocessing, 
 def open_tiny_set(root: Path, items: Sequence[Item], preprocessing: Preprocessing, seed: int) -> TinySet:
     """Return images in RGB and uncropped, for the caller to augment.
 
-    An image much larger than the network needs is reduced to twice the evaluation view's resized side, so
-    that 5000 photographs fit into memory.
-
     Args:
         root: What the items' paths are relative to.
         items: The images.
@@ -48,13 +45,18 @@ def open_tiny_set(root: Path, items: Sequence[Item], preprocessing: Preprocessin
     Raises:
         ImageError: An image is missing, damaged or has changed.
     """
-    most = 2 * preprocessing.resize_size
 
     def read(item: Item) -> Image.Image:
-        image = read_image(root, item)
-        return (
-            resize_shorter_side(image, most, preprocessing.interpolation) if min(image.size) > most else image
-        )
+        return reduce_image(read_image(root, item), preprocessing)
 
     labels = torch.tensor([item.label for item in items])
     return TinySet(list(map_in_order(read, items)), labels, preprocessing, seed)
+
+
+def reduce_image(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """Return an image that is much larger than the network needs at twice the evaluation view's resized side.
+
+    5000 photographs then fit into memory.
+    """
+    most = 2 * preprocessing.resize_size
+    return resize_shorter_side(image, most, preprocessing.interpolation) if min(image.size) > most else image

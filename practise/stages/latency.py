@@ -1,10 +1,7 @@
 """Measure the original network, and what dropping each block saves, side by side.
 
-Blocks of the same layers on inputs of the same shape take the same time, so all of such a group are dropped
-at once and each is credited with its part: a difference several times as large, and so several times as
-certain, from fewer networks. What the network without any droppable block saves is measured too: the
-selection learns from it how far single reductions add up. For methods that prune filters, the share of
-filters is searched whose absence saves what the target asks for.
+Blocks are measured as `practise.savings` says. For methods that prune filters, the share of filters is
+searched whose absence saves what the target asks for.
 
 Which blocks are dropped follows from these latencies, so a machine measures them once: the measurement is
 kept in `.practise/`, and as long as machine, network and settings are the same, results that were deleted
@@ -22,21 +19,20 @@ from typing import Any
 
 import torch
 
-from practise.blocks import alike_blocks, drop_blocks_
+from practise.blocks import alike_blocks
 from practise.cost import count_gmacs
 from practise.files import read_result, write_result
 from practise.filters import ROUND_TO, choose_filters, find_inner_convolutions, keep_filters_
 from practise.hardware import check, circumstances, resolve_device
-from practise.latency import describe_setting, measure_with, part_of
+from practise.latency import describe_setting, measure_with
 from practise.networks import Teacher, load_teacher
 from practise.params import Params
+from practise.savings import measure_savings
 from practise.selection import search_share
 
 OUTPUTS = ("out",)
 KEPT = Path(".practise", "latency")
 """Where this machine's measurements are kept, in the project's folder and out of git."""
-ALL = "all blocks"
-"""The name of the network without any droppable block; no module has one with a space."""
 TOLERANCE = 0.01
 """How near to the target the latency without filters should come."""
 
@@ -71,7 +67,16 @@ def run(
             write_result(kept, "latency", measure(), made)
         return read_result(kept, "latency")
 
-    blocks = once("blocks", partial(_without_blocks, params, original, groups, device), "and without all")
+    def without_blocks() -> dict[str, Any]:
+        return measure_savings(
+            original.network,
+            groups,
+            original.card["blocks"],
+            size,
+            lambda networks: measure_with(params.latency, networks, size, device),
+        )
+
+    blocks = once("blocks", without_blocks, "and without all")
     wanted = params.latency.thinner
     thinner = (
         once("thinner", partial(_thinner, params, original, device), wanted, ROUND_TO)
@@ -79,29 +84,6 @@ def run(
         else {"thinner": []}
     )
     write_result(out, "latency", {**setting, **blocks, **thinner}, made)
-
-
-def _without_blocks(
-    params: Params, original: Teacher, groups: list[list[str]], device: torch.device
-) -> dict[str, Any]:
-    """The original network's latency, and what each block is worth."""
-    size = original.preprocessing.image_size
-    dropped = {"original": []} | {group[0]: group for group in groups} | {ALL: original.card["blocks"]}
-    networks = {name: drop_blocks_(copy.deepcopy(original.network), some) for name, some in dropped.items()}
-    measured = measure_with(params.latency, networks, size, device)
-    whole, without_all, gmacs = measured["original"], measured[ALL], count_gmacs(original.network, size)
-    blocks: dict[str, dict[str, Any]] = {}
-    for group in groups:
-        part = asdict(part_of(measured[group[0]], whole, len(group)))
-        part["macs_reduction"] = (1 - count_gmacs(networks[group[0]], size) / gmacs) / len(group)
-        blocks |= dict.fromkeys(group, part)
-    in_order = {block: blocks[block] for block in original.card["blocks"]}
-    return {
-        "original": asdict(whole),
-        "without_all": asdict(without_all),
-        "alike": groups,
-        "blocks": in_order,
-    }
 
 
 def _thinner(params: Params, original: Teacher, device: torch.device) -> dict[str, Any]:

@@ -14,10 +14,9 @@ from practise.images.tiny import load_tiny_set
 from practise.networks import load_teacher
 from practise.oracle import ask_oracle, check_counts, follow
 from practise.params import Params
-from practise.presets import recovery_recipe, score_recipe
+from practise.presets import recovery_recipe, ridge_recipe, score_recipe
 from practise.progress import track
 from practise.pruning import Pruning
-from practise.recoverability import RidgeRecipe
 from practise.recovery import LOSSES, recover_
 from practise.resume import Resume
 from practise.start import start_recovery
@@ -59,7 +58,7 @@ def run(
     few = load_tiny_set(params, sample, original.preprocessing, seed)
     evaluation = EvaluationImages(params, listing, original.preprocessing)
     scoring, recovery = score_recipe(params, rank.method), recovery_recipe(params, rank.method)
-    ridge = RidgeRecipe(**params.score.model_dump())
+    ridge = ridge_recipe(params, rank.method)
     reductions = read_result(latency, "latency")["blocks"]
     tau = {block: reductions[block]["reduction"] for block in original.card["blocks"]}
     check_counts(rank.counts, tau)

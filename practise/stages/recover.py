@@ -8,9 +8,8 @@ from practise.hardware import circumstances, resolve_device
 from practise.images.tiny import load_tiny_set
 from practise.networks import load_teacher
 from practise.params import Params
-from practise.presets import recovery_recipe
+from practise.presets import recovery_recipe, ridge_recipe
 from practise.pruning import Pruning
-from practise.recoverability import RidgeRecipe
 from practise.recovery import LOSSES, recover_
 from practise.resume import Resume
 from practise.start import start_recovery
@@ -53,7 +52,7 @@ def run(
     few = load_tiny_set(params, sample, original.preprocessing, seed)
     pruning = Pruning.of(read_result(select, "select"))
     recipe = recovery_recipe(params, method)
-    ridge = RidgeRecipe(**params.score.model_dump())
+    ridge = ridge_recipe(params, method)
     pruned, mimicked = start_recovery(original.network.to(device), pruning, few, recipe, ridge)
     resume = Resume(
         student,

@@ -1,8 +1,9 @@
 """Recover at one drop with the images of one source: real ones, other ones, or those that were made."""
 
+import copy
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,15 +19,19 @@ from practise.images.synthesized import read_synthesized
 from practise.images.tiny import open_tiny_set
 from practise.networks import load_teacher
 from practise.params import Params
-from practise.presets import recovery_recipe
+from practise.presets import recovery_recipe, ridge_recipe
 from practise.progress import track
 from practise.pruning import Pruning
-from practise.recoverability import RidgeRecipe
 from practise.recovery import LOSSES, recover_
 from practise.resume import Resume
-from practise.start import from_weights, start_recovery
+from practise.start import start_recovery
+
+if TYPE_CHECKING:
+    from torch import nn
 
 OUTPUTS = ("out",)
+ORIGINAL, BARE = "the original", "without recovery"
+"""What accuracies are kept under beside the methods'; no method has a name with a space."""
 
 
 def run(
@@ -63,28 +68,22 @@ def run(
     check_disjoint(items, read_listing(listing).evaluation, f"{file}: images.{images}")
     few = open_tiny_set(source.root, items, original.preprocessing, seed)
     evaluation = EvaluationImages(params, listing, original.preprocessing)
-    ridge = RidgeRecipe(**params.score.model_dump())
-    recipes = {method: recovery_recipe(params, method) for method in settings.methods}
+    recipes = {
+        method: (recovery_recipe(params, method), ridge_recipe(params, method)) for method in settings.methods
+    }
     pruning = Pruning(settings.blocks)
-    key = [
-        network,
-        images,
-        num_images,
-        seed,
-        settings.blocks,
-        {name: asdict(one) for name, one in recipes.items()},
-    ]
-    resume = Resume(
-        out, [*key, asdict(ridge), sha256(teacher), sha256(listing), [item.sha256 for item in items]]
-    )
+    described = {method: [asdict(recipe) for recipe in pair] for method, pair in recipes.items()}
+    hashes = [sha256(teacher), sha256(listing), *(item.sha256 for item in items)]
+    resume = Resume(out, [network, images, num_images, seed, settings.blocks, described, hashes])
     top1: dict[str, float] = resume.load() or {}
 
-    def accuracy(pruned: Any) -> float:
+    def accuracy(pruned: "nn.Module") -> float:
         return evaluate_accuracy(pruned, evaluation.batches(), device).top1
 
     if not top1:
-        top1 = {"": accuracy(whole), "no_recovery": accuracy(from_weights(whole, pruning, few, ridge))}
-    for method, recipe in track(recipes.items(), "recover by each method", len(recipes)):
+        bare = pruning.apply_(copy.deepcopy(whole), original.preprocessing.image_size)
+        top1 = {ORIGINAL: accuracy(copy.deepcopy(whole)), BARE: accuracy(bare)}
+    for method, (recipe, ridge) in track(recipes.items(), "recover by each method", len(recipes)):
         if method not in top1:
             student, mimicked = start_recovery(whole, pruning, few, recipe, ridge)
             recover_(student, mimicked, few, LOSSES[params.methods[method].loss], recipe)
@@ -94,16 +93,11 @@ def run(
         "kind": params.images[images].source,
         "dropped_blocks": list(settings.blocks),
         "num_evaluation": len(evaluation),
-        "top1_original": top1[""],
-        "top1_before": top1["no_recovery"],
+        "top1_original": top1[ORIGINAL],
+        "top1_before": top1[BARE],
         "methods": [
-            {
-                "method": name,
-                "preset": params.methods[name].preset,
-                "recipe": asdict(recipe),
-                "top1": top1[name],
-            }
-            for name, recipe in recipes.items()
+            {"method": name, "preset": params.methods[name].preset, "recipe": described[name][0], "top1": top1[name]}
+            for name in recipes
         ],
         "images": [describe_item(item) for item in items],
     }
