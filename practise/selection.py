@@ -24,6 +24,8 @@ from practise.recipes import override
 
 MOST_MEASURED = 8
 """Shares of filters that are measured for one target, at most."""
+NEAR = 0.02
+"""How near to a target the reduction without a share of the filters has to come: they go in steps."""
 MOST_REMOVED = 0.9
 """The largest share of filters that is tried."""
 
@@ -298,7 +300,7 @@ def choose_share(measured: Mapping[float, float], target: float, recipe: Selecti
     Args:
         measured: the reduction without each share of the filters.
         target: the reduction that is wanted.
-        recipe: how near it has to come.
+        recipe: how near it has to come, but for the steps in which filters go.
 
     Raises:
         SelectionError: the target is a number of blocks, nothing is known, or it is out of reach.
@@ -313,7 +315,7 @@ def choose_share(measured: Mapping[float, float], target: float, recipe: Selecti
     if not measured:
         raise SelectionError(f"no thinner network was measured; add the target {target:g} to latency.thinner")
     share = min(measured, key=lambda share: abs(measured[share] - target))
-    if not -recipe.tolerance <= measured[share] - target <= recipe.overshoot:
+    if abs(measured[share] - target) > max(recipe.tolerance, NEAR):
         raise SelectionError(
             f"a reduction of {target:.1%} was not met by filter pruning; nearest is {measured[share]:.1%} at "
             f"{share:.1%} of the filters; change grid.targets and latency.thinner"
