@@ -125,6 +125,7 @@ def recover_(
     loss: Loss,
     recipe: RecoveryRecipe,
     resume: Resume | None = None,
+    bank: "ViewBank | None" = None,
 ) -> list[Step]:
     """Finetune a pruned network on the few images, in place.
 
@@ -136,6 +137,7 @@ def recover_(
         loss: what to minimise.
         recipe: how to train.
         resume: where the state is kept so that a killed run can go on.
+        bank: the training views, where several students share them (see `share_views`).
 
     Returns:
         The loss and learning rate of each step.
@@ -155,7 +157,7 @@ def recover_(
         schedule.load_state_dict(state["schedule"])
         history = [Step(*row) for row in state["history"]]
     with run_to(loss.output, student, teacher, few.preprocessing.image_size, recipe.dtype) as (run, ask):
-        bank = ViewBank(few, recipe, loss, ask, device)
+        bank = bank or ViewBank(few, recipe, loss, ask, device)
         for step in track(range(len(history), recipe.steps), "recover"):
             views, theirs, labels = bank.batch(step)
             student.train()  # till then, some attentions keep what they made of their weights
@@ -181,6 +183,18 @@ def recover_(
                 )
     student.eval()
     return history
+
+
+def share_views(teacher: nn.Module, few: TinySet, loss: Loss, recipe: RecoveryRecipe) -> "ViewBank | None":
+    """The training views of a recipe that keeps them, for all students that mimic one teacher; else None.
+
+    Args: as for `recover_`.
+    """
+    if recipe.views is None or not recipe.steps:
+        return None
+    device = next(teacher.parameters()).device
+    with run_to(loss.output, teacher, teacher, few.preprocessing.image_size, recipe.dtype) as (_, ask):
+        return ViewBank(few, recipe, loss, ask, device)
 
 
 def build_optimizer(

@@ -1,7 +1,8 @@
 """Judge the criteria that rank blocks by the oracle: drop blocks, recover, and measure the accuracy."""
 
 import copy
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from practise.presets import recovery_recipe, score_recipe
 from practise.progress import track
 from practise.pruning import Pruning
 from practise.recoverability import RidgeRecipe
-from practise.recovery import LOSSES, recover_
+from practise.recovery import LOSSES, ViewBank, recover_, share_views
 from practise.resume import Resume
 from practise.start import start_recovery
 
@@ -70,11 +71,16 @@ def run(
     def accuracy(pruned: "nn.Module") -> float:
         return evaluate_accuracy(pruned, evaluation.batches(), device).top1
 
+    @cache
+    def views() -> ViewBank | None:
+        _, mimicked = start_recovery(whole, Pruning(()), few, replace(recovery, start="weights"), ridge)
+        return share_views(mimicked, few, LOSSES[method.loss], recovery)
+
     def top1(dropped: tuple[str, ...]) -> float:
         key = " ".join(dropped)
         if key not in known:
             student, mimicked = start_recovery(whole, Pruning(dropped), few, recovery, ridge)
-            recover_(student, mimicked, few, LOSSES[method.loss], recovery)
+            recover_(student, mimicked, few, LOSSES[method.loss], recovery, bank=views())
             known[key] = accuracy(student)
             resume.save_now_and_then(lambda: known)
         return known[key]
