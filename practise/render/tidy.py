@@ -30,6 +30,7 @@ BETWEEN_SEEDS = "; "
 WORDS = (
     *("network", "images", "method", "style", "preset", "match", "criterion", "loss", "pruned"),
     *("block", "dropped_block", "dropped_blocks", "paper_source", "device_name", "device", "dtype"),
+    *("claim", "ours", "against"),
 )
 """The columns that hold words even where they look like numbers or are empty."""
 

@@ -13,7 +13,7 @@ LOGS = f"logs/{config['profile']['name']}"
 CELL = "{network}/{images}/{method}/n{num_images}/s{seed}"
 PARAMS_FILE = PLAN.params_file
 ENVIRONMENT = "../../environment.yml"
-TABLES = ["schemes", "fewshot", "criteria", "oracle", "latency", "blocks", "recovery"]
+TABLES = ["claims", "schemes", "fewshot", "criteria", "oracle", "latency", "blocks", "recovery"]
 FIGURES = ["tradeoff", "criteria", "macs_vs_latency", "recoverability", "curves"]
 
 THREADS = config["device"]["threads"]
