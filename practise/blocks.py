@@ -41,15 +41,15 @@ def find_blocks(network: nn.Module, image_size: int) -> list[str]:
     for module, call in shape_preserving_calls(network, image_size):  # inner modules come before outer ones
         name = names[module]
         inner = [block for block in found if block.startswith(f"{name}.")]
-        inside = sum(count_weights(network.get_submodule(block)) for block in inner)
-        is_chain = name == "" or 2 * inside > count_weights(module)
+        inside = sum(count_params(network.get_submodule(block)) for block in inner)
+        is_chain = name == "" or 2 * inside > count_params(module)
         if not is_chain and passes_its_input_through(module, call):
             found = [block for block in found if block not in inner] + [name]
     return found
 
 
-def count_weights(module: nn.Module) -> int:
-    """Number of values in all its parameters."""
+def count_params(module: nn.Module) -> int:
+    """Number of trainable values; batch norm's running statistics are not among them."""
     return sum(weight.numel() for weight in module.parameters())
 
 

@@ -4,7 +4,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from practise.blocks import evaluating, probe_images
+from practise.blocks import count_params, evaluating, probe_images
+
+__all__ = ["count_gmacs", "count_params"]
 
 
 def count_gmacs(network: nn.Module, image_size: int) -> float:
@@ -20,8 +22,3 @@ def count_gmacs(network: nn.Module, image_size: int) -> float:
     with evaluating(network), torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(probe_images(network, image_size))
     return counter.get_total_flops() / 2 / 1e9
-
-
-def count_params(network: nn.Module) -> int:
-    """Number of trainable values; batch norm's running statistics are not among them."""
-    return sum(weight.numel() for weight in network.parameters())

@@ -92,11 +92,11 @@ class Counted:
         self.depths: list[int] = []
         self.interrupted_at = interrupted_at
 
-    def __call__(self, student: nn.Module, *others: Any) -> list[Step]:
+    def __call__(self, student: nn.Module, *others: Any, **named: Any) -> list[Step]:
         if len(self.depths) == self.interrupted_at:
             raise KeyboardInterrupt
         self.depths.append(sum(isinstance(module, nn.Conv2d) for module in student.modules()))
-        return recover_(student, *others)
+        return recover_(student, *others, **named)
 
 
 @pytest.fixture(scope="module")

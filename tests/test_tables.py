@@ -402,6 +402,54 @@ def test_criteria_are_judged_by_the_oracle_of_all_seeds_and_the_oracle_by_the_ot
         assert rows["top1"].tolist() == [choice["top1"] for choice in criterion["choices"]]
 
 
+def test_claims_are_differences_of_the_same_seeds_to_the_best_of_the_rivals() -> None:
+    methods = ["kd", "mir", "bp_blocks", "practise_official", "practise"]
+    official = {"criterion": "recoverability", "loss": "mimic", "preset": "official"}
+    params = make_params(
+        **{"methods": methods, "targets": [0.2], "num_images": [50], "seeds": [0, 1, 2]},
+        **{"latency__thinner": [0.2], "methods__practise_official": official},
+    )
+    written = write_results(params)
+    write_tables(params, OUT)
+    top1 = {
+        method: np.array([written[cell]["top1"] for cell in cells(params) if cell.method == method])
+        for method in methods
+    }
+    rival = max(("kd", "mir"), key=lambda method: top1[method].mean())
+    frame = pd.read_csv(OUT / "claims.csv").set_index(["claim", "ours"])
+    pairs = {
+        ("blocks", "practise"): rival,
+        ("blocks", "practise_official"): rival,
+        ("first_blocks", "bp_blocks"): rival,
+        ("baseline", "practise"): "bp_blocks",
+        ("baseline", "practise_official"): "bp_blocks",
+    }
+    for (claim, ours), against in pairs.items():
+        row, difference = frame.loc[(claim, ours)], top1[ours] - top1[against]
+        assert row["against"] == against
+        assert row["difference_mean"] == pytest.approx(difference.mean())
+        assert row["difference_std"] == pytest.approx(difference.std(ddof=1))
+        assert (row["in_favour"], row["seeds"]) == ((difference > 0).sum(), 3)
+    assert set(frame.index) - set(pairs) == {
+        ("macs", "filters"), ("ranking", "recoverability"), ("choice", "recoverability")
+    }  # fmt: skip
+    criteria = pd.read_csv(OUT / "criteria.csv")
+    means = criteria.groupby("criterion")[["rank_correlation", "top1"]].mean()
+    for claim, column in {"ranking": "rank_correlation", "choice": "top1"}.items():
+        change = means.loc[["feature_change", "output_divergence"], column].max()
+        difference = means.loc["recoverability", column] - change
+        assert frame.loc[(claim, "recoverability"), "difference_mean"] == pytest.approx(difference)
+
+
+def test_a_grid_without_rivals_makes_no_claim_about_them(default_grid: Grid) -> None:
+    frame = pd.read_csv(default_grid.folder / OUT / "claims.csv")
+    assert "blocks" not in set(frame["claim"]) and set(frame.loc[frame["claim"] == "baseline", "ours"]) == {
+        "practise"
+    }
+    header, *body = markdown_rows(default_grid.text("claims.md"))
+    assert {row[header.index("Holds")] for row in body} <= {"yes", "no", "within the spread", DASH}
+
+
 def test_the_best_criterion_is_bold_and_never_the_oracle() -> None:
     params = make_params(rank__seeds=[0, 1, 2])
     write_results(params)

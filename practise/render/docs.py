@@ -6,6 +6,7 @@ the tables, the figures and what stands in pages between `<!-- practise docs: PR
 `<!-- end -->`. A new region is one function and one line in `REGIONS`.
 """
 
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -36,6 +37,7 @@ FOLDER = Path("docs/results")
 
 MARKED = re.compile(r"(<!-- practise docs: ([\w-]+)/([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
+LINK = re.compile(rf"\]\(({FOLDER.as_posix()}/[^)]+)\)")
 
 MOST_TOLD = 3
 """As many schemes are all told of in a summary."""
@@ -114,12 +116,21 @@ def fill(page: Path, folder: Path) -> bool:
             known = ", ".join(REGIONS)
             raise FileError(f"{page}: unknown region '{region}' (known: {known}).{guess(region, REGIONS)}")
         found = True
-        return f"{start}{REGIONS[region](folder).strip()}\n{end}"
+        return f"{start}{_relink(REGIONS[region](folder).strip(), page)}\n{end}"
 
     after = MARKED.sub(filled, before)
     if after != before:
         write_text(page, after)
     return found
+
+
+def _relink(text: str, page: Path) -> str:
+    """Return a region with links that start where the page lies, instead of at the project's root.
+
+    >>> _relink("![words](docs/results/default/tradeoff.png)", Path("docs/studies.md"))
+    '![words](results/default/tradeoff.png)'
+    """
+    return LINK.sub(lambda match: f"]({os.path.relpath(match[1], page.parent)})", text)
 
 
 def summary(folder: Path) -> str:
@@ -239,6 +250,7 @@ REGIONS: Mapping[str, Callable[[Path], str]] = {
     "table": rendered("schemes"),
     "fewshot": rendered("fewshot"),
     "criteria": rendered("criteria"),
+    "claims": rendered("claims"),
     "picture": picture,
     "criteria_picture": criteria_picture,
     "macs_picture": macs_picture,

@@ -13,6 +13,7 @@ import pandas as pd
 from practise.files import write_text
 from practise.params import Params
 from practise.render.blocks import render_blocks
+from practise.render.claims import claims_frame, render_claims
 from practise.render.criteria import render_criteria
 from practise.render.fewshot import render_fewshot
 from practise.render.formats import WRITERS, RenderedTable
@@ -40,6 +41,7 @@ class Table(NamedTuple):
 
 
 TABLES: Mapping[str, Table] = {
+    "claims": Table(claims_frame, render_claims),
     "schemes": Table(schemes_frame, render_schemes),
     "fewshot": Table(fewshot_frame, render_fewshot),
     "criteria": Table(criteria_frame, render_criteria),

@@ -29,17 +29,8 @@ BETWEEN_SEEDS = "; "
 
 WORDS = (
     *("network", "images", "method", "style", "preset", "match", "criterion", "loss", "pruned"),
-    *(
-        "kind",
-        "evaluation",
-        "block",
-        "dropped_block",
-        "dropped_blocks",
-        "paper_source",
-        "device_name",
-        "device",
-        "dtype",
-    ),
+    *("kind", "evaluation", "block", "dropped_block", "dropped_blocks", "paper_source"),
+    *("claim", "ours", "against", "device_name", "device", "dtype"),
 )
 """The columns that hold words even where they look like numbers or are empty."""
 

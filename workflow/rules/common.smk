@@ -14,6 +14,7 @@ CELL = "{network}/{images}/{method}/n{num_images}/s{seed}"
 PARAMS_FILE = PLAN.params_file
 ENVIRONMENT = "../../environment.yml"
 TABLES = [
+    "claims",
     "schemes",
     "fewshot",
     "criteria",

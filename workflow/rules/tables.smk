@@ -18,6 +18,12 @@ rule tables:
         csv=expand(f"{R}/tables/{{table}}.csv", table=TABLES),
         text=expand(f"{R}/tables/{{table}}.{{ending}}", table=TABLES, ending=["md", "tex"]),
         html=expand(f"{R}/tables/{{table}}.html", table=["oracle", "recovery"]),
+        claims=report(
+            f"{R}/tables/claims.html",
+            caption="../report/claims.rst",
+            category="Tables",
+            labels={"table": "the paper's claims"},
+        ),
         schemes=report(
             f"{R}/tables/schemes.html",
             caption="../report/schemes.rst",
