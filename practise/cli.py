@@ -49,6 +49,7 @@ TIMED_STAGES = ("latency", "evaluate")
 COMMANDS = {
     "accelerate": "practise.commands:accelerate",
     "check": "practise.commands:check",
+    "estimate": "practise.estimate:estimate",
     "schema": "practise.commands:schema",
     "sync": "practise.engines.sync:sync",
     "demo": "practise.engines.demo:demo",

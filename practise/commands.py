@@ -1,6 +1,5 @@
 """The commands that are not stages: check a params file, write its schema, make one network faster."""
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,13 +7,8 @@ import yaml
 
 from practise.errors import PractiseError, UsageError, unknown
 from practise.files import write_text
-<<<<<<< HEAD
-from practise.grid import Paths, cells, studies, trials
-from practise.params import Params, json_schema
-=======
-from practise.grid import Paths, cells, studies
+from practise.grid import Paths, cells, first_outputs
 from practise.params import DeviceParams, Library, NetworkParams, Params, json_schema, names_of
->>>>>>> main
 
 SCHEMA_HEADER = "# Made by `practise schema` from practise/params.py; a test keeps both equal.\n"
 
@@ -26,7 +20,7 @@ def check(params: Params) -> int:
     product = " × ".join(f"{len(items)} {what}" for what, items in lists.items() if len(items) > 1)
     equals = f" = {product}" if product else ""
     print(f"profile {params.profile.name}: {_count(len(all_cells), 'cell')}{equals}")
-    print("runs: " + ", ".join(f"{stage} {count}" for stage, count in count_runs(params).items()))
+    print("runs: " + ", ".join(f"{stage} {len(made)}" for stage, made in first_outputs(params).items()))
     print(f"results: {Paths.of(params).results}/, tables in {Paths.of(params).tables}/")
     problems = list(missing_data(params))
     if problems:
@@ -122,27 +116,6 @@ def accelerate(
 def schema_text() -> str:
     """Return the JSON schema of the params file as YAML."""
     return SCHEMA_HEADER + yaml.safe_dump(json_schema(), sort_keys=False, allow_unicode=True, width=110)
-
-
-def count_runs(params: Params) -> dict[str, int]:
-    """Return how often each stage runs for the grid, in the order of the pipeline."""
-    paths, all_cells = Paths.of(params), cells(params)
-    made = {
-        "hardware": {paths.hardware},
-        "images": {paths.images(cell.images) for cell in all_cells},
-        "teacher": {paths.teacher(cell.network) for cell in all_cells},
-        "original": {paths.original(cell.network, cell.images) for cell in all_cells},
-        "sample": {paths.sample(cell.images, cell.num_images, cell.seed) for cell in all_cells},
-        "latency": {paths.latency(cell.network) for cell in all_cells},
-        "score": {paths.score(cell) for cell in all_cells},
-        "select": {paths.select(cell) for cell in all_cells},
-        "recover": {paths.student(cell) for cell in all_cells},
-        "evaluate": {paths.accuracy(cell) for cell in all_cells},
-        "rank": {paths.rank(study) for study in studies(params)},
-        "synthesize": {paths.synthesized(network) for network in params.sources.networks},
-        "sources": {paths.sources(trial) for trial in trials(params)},
-    }
-    return dict(Counter({stage: len(outputs) for stage, outputs in made.items()}))
 
 
 def missing_data(params: Params) -> Iterator[str]:

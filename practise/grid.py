@@ -159,6 +159,10 @@ class Paths:
         """The manifest of the images that were made from a network; these lie beside it."""
         return self.results / "synthesize" / network / "manifest.json"
 
+    def contact_sheet(self, network: str) -> Path:
+        """Some of these images side by side."""
+        return self.synthesized(network).with_name("contact_sheet.png")
+
     def sources(self, trial: "Study") -> Path:
         """The accuracy after a recovery with images of one source."""
         return self.results / "sources" / trial.folder.with_suffix(".json")
@@ -189,3 +193,26 @@ class Paths:
         inside = output.relative_to(root)
         name = inside.name.removesuffix(".json").removesuffix(".safetensors")
         return self.results / "runs" / inside.with_name(f"{name}.volatile.json")
+
+
+def first_outputs(params: Params) -> dict[str, list[Path]]:
+    """Return the first output of every run of the params file, by stage, in the order of the pipeline."""
+    paths, grid = Paths.of(params), cells(params)
+    outputs: dict[str, list[Path]] = {
+        "hardware": [paths.hardware],
+        "images": [paths.images(cell.images) for cell in grid],
+        "teacher": [paths.teacher(cell.network) for cell in grid],
+        "original": [paths.original(cell.network, cell.images) for cell in grid],
+        "sample": [paths.sample(cell.images, cell.num_images, cell.seed) for cell in grid],
+        "latency": [paths.latency(cell.network) for cell in grid],
+        "score": [paths.score(cell) for cell in grid],
+        "select": [paths.select(cell) for cell in grid],
+        "recover": [paths.student(cell) for cell in grid],
+        "evaluate": [paths.accuracy(cell) for cell in grid],
+        "rank": [paths.rank(study) for study in studies(params)],
+        "synthesize": [paths.synthesized(network) for network in params.sources.networks],
+        "sources": [paths.sources(trial) for trial in trials(params)],
+        "tables": [paths.tables],
+        "figures": [paths.figures],
+    }
+    return {stage: list(dict.fromkeys(made)) for stage, made in outputs.items()}

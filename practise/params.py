@@ -352,6 +352,9 @@ class SynthesizeParams(Section):
         description="Weight of the disagreement with the network without sources.blocks: Adaptive "
         "DeepInversion."
     )
+    start: Literal["leaves", "noise"] = Field(
+        description="What they are made of: leaves (pictures of discs and rectangles) or noise."
+    )
     coarse: Annotated[float, Field(ge=0, lt=1)] = Field(
         description="Share of the steps that go first, at half the resolution."
     )

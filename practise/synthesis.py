@@ -1,10 +1,11 @@
 """Images from a trained network alone, for when not a single one may be had.
 
-DeepInversion (Yin et al. 2020) optimises noise until the network is sure of a class and every batch norm sees
-the statistics that it saw in training; total variation keeps the pixels calm, random shifts and flips keep
-them from fitting one position, and half of the way goes at half the resolution. Adaptive DeepInversion
-rewards images on which a student disagrees with the network. Without the classification what is left is the
-lighter variant that looks at batch norm alone. A network without batch norm keeps no statistics to ask for.
+DeepInversion (Yin et al. 2020) optimises pixels until the network is sure of a class and every batch norm
+sees the statistics that it saw in training; total variation keeps the pixels calm, random shifts and flips
+keep them from fitting one position, and half of the way goes at half the resolution. Its authors start from
+noise; from dead leaves, a few dozen steps give images that are of more use. Adaptive DeepInversion rewards
+images on which a student disagrees with the network. Without the classification what is left is the lighter
+variant that looks at batch norm alone. A network without batch norm keeps no statistics to ask for.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from practise.errors import NetworkError
 from practise.features import in_format
 from practise.hardware import training_dtype
 from practise.hooks import entering
+from practise.leaves import draw_leaves
 from practise.preprocessing import Preprocessing
 
 FIRST = 10.0
@@ -39,6 +41,7 @@ class SynthesisRecipe:
         statistics: weight of the distance of batch norm's statistics.
         total_variation: weight of the mean squared difference of neighbouring pixels.
         competition: weight of the student's agreement with the network (Adaptive DeepInversion); 0: none.
+        start: `leaves` (pictures of nothing, see `practise.leaves`) or `noise` (the authors').
         coarse: share of the steps that go first, at half the resolution.
         jitter: the farthest random shift, as a share of the side.
         dtype: number format of the passes.
@@ -51,6 +54,7 @@ class SynthesisRecipe:
     statistics: float
     total_variation: float
     competition: float
+    start: str
     coarse: float
     jitter: float
     dtype: str
@@ -63,7 +67,7 @@ class Synthesized:
     Attributes:
         images: as they are stored.
         labels: the class that each was made to show.
-        distance_before: how far batch norm's statistics are from those of the noise at the start.
+        distance_before: how far batch norm's statistics are from those of what the images started as.
         distance_after: the same of the images as they are stored.
         confidence: the network's mean probability of the labels, on the images as they are stored.
     """
@@ -123,19 +127,25 @@ class Synthesizer:
         order = torch.randperm(self.num_classes, generator=generator)
         labels = order[(first + torch.arange(count)) % self.num_classes].to(self.device)
         side, coarse = self.preprocessing.image_size, round(self.recipe.coarse * self.recipe.steps)
-        noise = torch.randn(count, 3, side, side, generator=generator).to(self.device)
-        pixels = noise
+        start = pixels = self.begin(count, side, generator)
         if coarse:
-            small = functional.interpolate(noise, scale_factor=0.5, mode="area")
-            small = self.optimise(small / small.std(), labels, coarse, generator)
+            small = self.optimise(pixels[..., ::2, ::2], labels, coarse, generator)
             pixels = functional.interpolate(small, size=(side, side), mode="bilinear")
         images = self.to_bytes(self.optimise(pixels, labels, self.recipe.steps - coarse, generator))
         stored = self.preprocessing.normalise(images)
         with torch.no_grad():
-            _, before = self.look(noise)
+            _, before = self.look(start)
             logits, after = self.look(stored)
             confidence = logits.softmax(dim=1).gather(1, labels[:, None]).mean().item()
         return Synthesized(images.cpu(), labels.cpu(), before.item(), after.item(), confidence)
+
+    def begin(self, count: int, side: int, generator: torch.Generator) -> Float[Tensor, "n 3 h w"]:
+        """Normalised pixels before the first step."""
+        if self.recipe.start == "noise":
+            pixels = torch.randn(count, 3, side, side, generator=generator)
+        else:
+            pixels = self.preprocessing.normalise(draw_leaves(count, side, generator))
+        return pixels.to(self.device)
 
     def optimise(
         self,

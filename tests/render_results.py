@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from PIL import Image
 
 from practise.files import write_csv, write_result
 from practise.grid import Cell, Paths, Study, cells, studies, trials
@@ -173,6 +174,7 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
     for network in params.sources.networks:
         made = {"distance_before": 20000.0, "distance_after": 4000.0, "confidence": 0.97, "images": []}
         write_result(paths.synthesized(network), "synthesize", made, {})
+        Image.new("RGB", (16, 16)).save(paths.contact_sheet(network))
     for trial in trials(params):
         write_result(paths.sources(trial), "sources", made_up_trial(params, trial, rng), {})
     return written

@@ -14,9 +14,8 @@ from render_results import DEVICE, make_params, write_results
 
 from practise.errors import FileError
 from practise.files import read_result, write_result, write_text
-from practise.grid import Paths, cells
+from practise.grid import Paths, cells, first_outputs, trials
 from practise.params import Params
-from practise.render.cost import first_outputs
 from practise.render.docs import FOLDER, MARKED, REGIONS, collect, docs, fill, pages, render, summary
 from practise.render.formats import to_markdown
 from practise.render.frames import fewshot_frame
@@ -87,7 +86,7 @@ def test_regions_are_filled_and_the_words_around_them_are_left_alone(project: Pa
     text = fill_readme(project)
     assert "\nold\n" not in text
     assert text.count("# Title") == text.count("words\n") == len(REGIONS)
-    for name in ("schemes", "fewshot", "criteria"):
+    for name in ("claims", "schemes", "fewshot", "criteria", "outofdomain", "datafree"):
         assert (Paths.of(project).tables / f"{name}.md").read_text().strip() in text
 
 
@@ -134,6 +133,8 @@ def test_every_picture_of_a_region_is_there_with_its_numbers_in_words(project: P
         "tradeoff.png",
         "criteria.png",
         "macs_vs_latency.png",
+        "sources.png",
+        "synthesized-efficientnet_lite0.jpg",
     ]
     assert all(Path(path).is_file() for _, path in pictures)
     frame = read_frame(Paths.of(project).tables / "criteria.csv")
@@ -143,8 +144,10 @@ def test_every_picture_of_a_region_is_there_with_its_numbers_in_words(project: P
 
 def test_the_cost_is_the_sum_of_the_runs(project: Params) -> None:
     methods, seeds, targets = (len(getattr(project.grid, key)) for key in ("methods", "seeds", "targets"))
-    # five stages run once; samples; scores; three stages for each cell; comparisons; tables and figures
+    # five stages run once; samples; scores; three stages for each cell; comparisons; tables and figures; what
+    # images are made from, and recoveries with several sources
     runs = 5 + seeds + methods * seeds * (1 + 3 * targets) + len(project.rank.seeds) + 2
+    runs += len(project.sources.networks) + len(trials(project))
     text = " ".join(fill_readme(project).split())
     assert f"The {runs} runs of the pipeline took {2 * runs / 60:.1f} minutes" in text
     assert "at most 1.5 GiB of memory on 4 logical cores (Example CPU)" in text
@@ -188,7 +191,7 @@ def test_the_committed_pages_come_out_again_from_the_committed_copies(
     monkeypatch.chdir(ROOT)
     committed = [*pages(), *sorted((FOLDER / folder.name).iterdir())]
     for path in committed:
-        is_source = path.suffix in (".csv", ".json") or path in pages()
+        is_source = path.suffix in (".csv", ".json", ".jpg") or path in pages()
         if is_source:
             (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, tmp_path / path)

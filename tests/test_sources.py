@@ -23,7 +23,14 @@ from practise.synthesis import Synthesizer
 
 MADE = {
     **{"num_images": 10, "seed": 0, "steps": 3, "batch_size": 4, "lr": 0.1, "classification": 1.0},
-    **{"statistics": 1.0, "total_variation": 0.1, "competition": 0.0, "coarse": 0.0, "jitter": 0.1},
+    **{
+        "statistics": 1.0,
+        "total_variation": 0.1,
+        "competition": 0.0,
+        "start": "leaves",
+        "coarse": 0.0,
+        "jitter": 0.1,
+    },
     "dtype": "fp32",
 }
 

@@ -22,7 +22,7 @@ from practise.synthesis import (
 PREPROCESSING = Preprocessing(16, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3), "bilinear", 1.0)
 RECIPE = SynthesisRecipe(
     steps=60, batch_size=8, lr=0.1, classification=1.0, statistics=1.0, total_variation=0.1, competition=0.0,
-    coarse=0.5, jitter=0.1, dtype="fp32",
+    start="noise", coarse=0.5, jitter=0.1, dtype="fp32",
 )  # fmt: skip
 
 

@@ -150,15 +150,5 @@ def _entries(folder: Path, where: str) -> list[os.DirEntry[str]]:
         raise ImageError(f"{where}: '{folder}' cannot be read: {error.strerror}") from error
 
 
-<<<<<<< HEAD
-def walk_images(folder: Path, root: Path) -> Iterator[str]:
-    """Give the paths, relative to `root`, of the image files below a folder, in no order."""
-    for directory, _, names in os.walk(folder):
-        beneath = Path(os.path.relpath(directory, root)).as_posix()
-        yield from (f"{beneath}/{name}" for name in names if _is_image(name))
-
-
-=======
->>>>>>> main
 def _is_image(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not name.startswith(".")

@@ -6,7 +6,7 @@ from typing import Any
 
 from practise.errors import FileError
 from practise.files import read_result, write_text
-from practise.grid import Paths, cells, studies
+from practise.grid import Paths, first_outputs
 from practise.params import Params
 
 
@@ -65,27 +65,6 @@ def cost_sentence(cost: dict[str, Any]) -> str:
         f"the environment takes {cost['environment_gib']:.1f} GiB of disk, "
         f"the results {cost['results_mib']} MiB."
     )
-
-
-def first_outputs(params: Params) -> dict[str, list[Path]]:
-    """Return the first output of every run of the grid, by stage, in the order of the pipeline."""
-    paths, grid = Paths.of(params), cells(params)
-    outputs: dict[str, list[Path]] = {
-        "hardware": [paths.hardware],
-        "images": [paths.images(cell.images) for cell in grid],
-        "teacher": [paths.teacher(cell.network) for cell in grid],
-        "original": [paths.original(cell.network, cell.images) for cell in grid],
-        "sample": [paths.sample(cell.images, cell.num_images, cell.seed) for cell in grid],
-        "latency": [paths.latency(cell.network) for cell in grid],
-        "score": [paths.score(cell) for cell in grid],
-        "select": [paths.select(cell) for cell in grid],
-        "recover": [paths.student(cell) for cell in grid],
-        "evaluate": [paths.accuracy(cell) for cell in grid],
-        "rank": [paths.rank(study) for study in studies(params)],
-        "tables": [paths.tables],
-        "figures": [paths.figures],
-    }
-    return {stage: list(dict.fromkeys(made)) for stage, made in outputs.items()}
 
 
 def _note(paths: Paths, output: Path) -> dict[str, Any]:

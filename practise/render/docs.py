@@ -1,9 +1,10 @@
 """`practise docs`: keep rendered copies of the results under docs/, and fill the README from them.
 
-In two steps, so that a test can repeat the second without any results: `collect` copies the tables' CSV files
-and what the runs cost to `docs/results/<profile>/`; `render` makes from those files, and from nothing else,
-the tables, the figures and what stands in pages between `<!-- practise docs: PROFILE/REGION -->` and
-`<!-- end -->`. A new region is one function and one line in `REGIONS`.
+In two steps, so that a test can repeat the second without any results: `collect` copies the tables' CSV
+files, contact sheets and what the runs cost to `docs/results/<profile>/`; `render` makes from those files,
+and from nothing else, the tables, the figures and what stands in pages between
+`<!-- practise docs: PROFILE/REGION -->` and `<!-- end -->`. A new region is one function and one line in
+`REGIONS`.
 """
 
 import os
@@ -13,9 +14,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 
 from practise.errors import FileError, guess
-from practise.files import write_text
+from practise.files import atomic, write_text
 from practise.grid import Paths
 from practise.params import Params
 from practise.render.cost import cost_sentence, read_cost, write_cost
@@ -38,6 +40,9 @@ FOLDER = Path("docs/results")
 MARKED = re.compile(r"(<!-- practise docs: ([\w-]+)/([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 LINK = re.compile(rf"\]\(({FOLDER.as_posix()}/[^)]+)\)")
+
+SHEET = "synthesized-"
+"""How the names of contact sheets begin; the network's name follows."""
 
 MOST_TOLD = 3
 """As many schemes are all told of in a summary."""
@@ -78,6 +83,12 @@ def collect(params: Params, folder: Path, environment: Path) -> None:
         read_frame(tables / f"{name}.csv")
         write_text(folder / f"{name}.csv", (tables / f"{name}.csv").read_text(encoding="utf-8"))
     write_cost(params, folder / "cost.json", environment)
+    for network in params.sources.networks:
+        sheet = Paths.of(params).contact_sheet(network)
+        if not sheet.is_file():
+            raise FileError(f"{sheet}: no such file, should be made by the stage synthesize")
+        with atomic(folder / f"{SHEET}{network}.jpg") as temporary:
+            Image.open(sheet).save(temporary, format="JPEG", quality=80)
 
 
 def render(folder: Path, to_fill: list[Path]) -> list[Path]:
@@ -221,8 +232,30 @@ def macs_picture(folder: Path) -> str:
     )
 
 
+def sources_picture(folder: Path) -> str:
+    """Return the figure of the sources of images with the best accuracy of each in words."""
+    frame = read_frame(folder / "outofdomain.csv")
+    means = frame.groupby(["images", "num_images", "method"], sort=False)["top1"].mean()
+    words = [f"{images} {number(own.max(), 1)} %" for images, own in means.groupby(level=0, sort=False)]
+    before = number(frame["top1_before"].iloc[0], 1)
+    return _picture(
+        folder,
+        "sources",
+        f"Accuracy by where the images come from; at best {', '.join(words)}, without recovery {before} %.",
+    )
+
+
+def synthesized_picture(folder: Path) -> str:
+    """Return the contact sheets of the images that were made from networks."""
+    return "\n\n".join(
+        _picture(folder, sheet.name, f"Images made from {sheet.stem.removeprefix(SHEET)} alone.")
+        for sheet in sorted(folder.glob(f"{SHEET}*.jpg"))
+    )
+
+
 def _picture(folder: Path, figure: str, words: str) -> str:
-    return f"![{words}]({FOLDER.as_posix()}/{folder.name}/{figure}.png)"
+    file = figure if Path(figure).suffix else f"{figure}.png"
+    return f"![{words}]({FOLDER.as_posix()}/{folder.name}/{file})"
 
 
 def _plain(markdown: str) -> str:
@@ -251,9 +284,13 @@ REGIONS: Mapping[str, Callable[[Path], str]] = {
     "fewshot": rendered("fewshot"),
     "criteria": rendered("criteria"),
     "claims": rendered("claims"),
+    "outofdomain": rendered("outofdomain"),
+    "datafree": rendered("datafree"),
     "picture": picture,
     "criteria_picture": criteria_picture,
     "macs_picture": macs_picture,
+    "sources_picture": sources_picture,
+    "synthesized_picture": synthesized_picture,
     "hardware": hardware,
     "cost": cost,
 }

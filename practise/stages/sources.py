@@ -96,7 +96,12 @@ def run(
         "top1_original": top1[ORIGINAL],
         "top1_before": top1[BARE],
         "methods": [
-            {"method": name, "preset": params.methods[name].preset, "recipe": described[name][0], "top1": top1[name]}
+            {
+                "method": name,
+                "preset": params.methods[name].preset,
+                "recipe": described[name][0],
+                "top1": top1[name],
+            }
             for name in recipes
         ],
         "images": [describe_item(item) for item in items],

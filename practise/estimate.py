@@ -1,0 +1,203 @@
+"""How long a params file takes on this machine, foretold from a few measured steps of each of its networks.
+
+Noise takes as long as photographs and random weights as long as trained ones, so nothing has to be there yet.
+A step, of training or of making images, is counted by the images that go through it; everything else by
+forward passes. What is left out (starting processes, reading images, layer-wise least squares) is small where
+hours are at stake.
+"""
+
+import copy
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import torch
+
+from practise.blocks import droppable_blocks
+from practise.errors import PractiseError
+from practise.grid import Cell, cells, first_outputs, studies, trials
+from practise.hardware import device_name, resolve_device
+from practise.images import open_source
+from practise.latency import PASSES
+from practise.libraries import LIBRARIES
+from practise.networks import find_preprocessing
+from practise.params import Params
+from practise.presets import recovery_recipe, score_recipe
+from practise.recoverability import RidgeRecipe
+from practise.rivals.cd import OFFICIAL as CD_ADAM
+
+BATCH = {"cpu": 8, "cuda": 64}
+"""Images in a measured step, by kind of device."""
+STEPS = 5
+"""Steps that are measured, after one that is not."""
+ASSUMED = 50_000
+"""Evaluation images where they are not there to be counted: ImageNet's."""
+THINNER_TRIES = 6
+"""Networks that the search for a share of filters times, about."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What one image takes.
+
+    Attributes:
+        train: seconds in a training step: forward and backward pass, its share of the update, and a forward
+            pass of the original.
+        forward: seconds in a forward pass.
+        blocks: droppable blocks of the network.
+    """
+
+    train: float
+    forward: float
+    blocks: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """Images that a run sends through a network: in training steps, and in forward passes."""
+
+    trained: float = 0.0
+    passed: float = 0.0
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(self.trained + other.trained, self.passed + other.passed)
+
+    def __mul__(self, times: float) -> "Work":
+        return Work(self.trained * times, self.passed * times)
+
+    def seconds(self, pace: Pace) -> float:
+        """What it takes."""
+        return self.trained * pace.train + self.passed * pace.forward
+
+
+def estimate(params: Params) -> int:
+    """Say how many hours the stages take on this machine, from a few measured steps."""
+    device = resolve_device(params.device.name)
+    paces = {name: measure_pace(params, name, device) for name in params.grid.networks}
+    evaluated = {name: count_evaluation(params, name) for name in params.grid.images}
+    for name, pace in paces.items():
+        print(
+            f"{name}: {pace.blocks} blocks, {1e3 * pace.train:.3g} ms an image in training and "
+            f"{1e3 * pace.forward:.3g} ms in passing, fp32 on {device_name(device)}"
+        )
+    for name, count in evaluated.items():
+        if count is None:
+            print(f"{name}: is missing, so {ASSUMED} evaluation images are assumed")
+    hours = foretell(params, paces, {name: count or ASSUMED for name, count in evaluated.items()})
+    runs = {stage: len(outputs) for stage, outputs in first_outputs(params).items()}
+    frame = pd.DataFrame({"runs": {stage: runs[stage] for stage in hours}, "hours": hours})
+    print(frame.to_string(float_format=lambda value: f"{value:.2f}"))
+    print(f"total: {sum(hours.values()):.1f} {'GPU-hours' if device.type == 'cuda' else 'hours on this CPU'}")
+    return 0
+
+
+def measure_pace(params: Params, name: str, device: torch.device) -> Pace:
+    """Time a few steps of a network, built with random weights.
+
+    Args:
+        params: the params.
+        name: an entry of the section networks.
+        device: where.
+    """
+    spec, where = params.networks[name], f"{params.profile.file}: networks.{name}"
+    size = find_preprocessing(spec, where).image_size
+    network = LIBRARIES[spec.library].build(spec.architecture, False, None).eval()
+    blocks = droppable_blocks(network, size, spec.keep_blocks or (), where)
+    network = network.to(device, memory_format=torch.channels_last)
+    student, count = copy.deepcopy(network).train(), BATCH[device.type]
+    images = torch.randn(count, 3, size, size, device=device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(student.parameters(), lr=0.0)
+
+    def forward() -> None:
+        with torch.no_grad():
+            network(images)
+
+    def train() -> None:
+        forward()
+        optimizer.zero_grad()
+        student(images).square().mean().backward()
+        optimizer.step()
+
+    return Pace(_seconds(train, device) / count, _seconds(forward, device) / count, len(blocks))
+
+
+def _seconds(step: Callable[[], None], device: torch.device) -> float:
+    times = []
+    for _ in range(STEPS + 1):
+        start = time.perf_counter()
+        step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])
+
+
+def count_evaluation(params: Params, images: str) -> int | None:
+    """How many evaluation images a source has; None where they are not there."""
+    try:
+        return len(open_source(images, params.images[images], params.profile.file, params.data).evaluation)
+    except PractiseError:
+        return None
+
+
+def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) -> dict[str, float]:
+    """Hours of each stage.
+
+    Args:
+        params: the params.
+        paces: what an image takes, by network.
+        evaluated: evaluation images, by source.
+    """
+    seconds: Counter[str] = Counter()
+
+    def spend(stage: str, network: str, work: Work) -> None:
+        seconds[stage] += work.seconds(paces[network])
+
+    timed = Work(passed=(PASSES + 1) * params.latency.rounds * params.latency.batch_size)
+    for network in params.grid.networks:
+        networks = paces[network].blocks + 2 + 2 * THINNER_TRIES * len(params.latency.thinner or ())
+        spend("latency", network, timed * networks)
+        for images in params.grid.images:
+            spend("original", network, Work(passed=evaluated[images]))
+    grid = cells(params)
+    for cell in dict.fromkeys(replace(cell, target=0.0) for cell in grid):
+        spend("score", cell.network, scoring(params, cell, paces[cell.network].blocks))
+    for cell in grid:
+        spend("recover", cell.network, recovering(params, cell.method))
+        spend("evaluate", cell.network, timed * 2 + Work(passed=evaluated[cell.images]))
+    rank, sources, made = params.rank, params.sources, params.synthesize
+    for study in studies(params):
+        sets = paces[study.network].blocks + len(rank.criteria) * len(rank.counts)
+        each = recovering(params, rank.method) + Work(passed=evaluated[study.images])
+        spend("rank", study.network, each * sets)
+    for network in sources.networks:
+        spend("synthesize", network, Work(trained=made.steps * made.num_images))
+    for trial in trials(params):
+        passed = Work(passed=evaluated[sources.evaluation])
+        for method in sources.methods:
+            spend("sources", trial.network, recovering(params, method) + passed)
+        spend("sources", trial.network, passed * 2)
+    return {stage: seconds[stage] / 3600 for stage in first_outputs(params) if stage in seconds}
+
+
+def scoring(params: Params, cell: Cell, blocks: int) -> Work:
+    """What ranking a network's blocks takes."""
+    criterion = params.methods[cell.method].criterion
+    if criterion == "l1_filters":
+        return Work()
+    if criterion != "recoverability":
+        return Work(passed=blocks * cell.num_images)
+    recipe = score_recipe(params, cell.method)
+    if isinstance(recipe, RidgeRecipe):
+        return Work(passed=2 * blocks * min(cell.num_images, recipe.most_images))
+    return Work(trained=blocks * recipe.steps * recipe.batch_size)
+
+
+def recovering(params: Params, method: str) -> Work:
+    """What one recovery takes."""
+    recipe = recovery_recipe(params, method)
+    layerwise = CD_ADAM.steps if recipe.start == "cd_adam" else 0
+    return Work(trained=(recipe.steps + layerwise) * recipe.batch_size)

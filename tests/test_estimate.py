@@ -1,0 +1,70 @@
+"""The forecast of hours: counted as the pipeline works, at a pace that is measured."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from render_results import make_params
+
+from practise.estimate import Pace, count_evaluation, estimate, foretell, measure_pace
+from practise.grid import cells, studies, trials
+from practise.params import Params
+
+PACE = Pace(train=0.01, forward=0.001, blocks=9)
+IMAGES = 656
+
+
+def hours(params: Params) -> dict[str, float]:
+    """The forecast at one pace for all networks."""
+    return foretell(
+        params, dict.fromkeys(params.grid.networks, PACE), dict.fromkeys(params.grid.images, IMAGES)
+    )
+
+
+def test_hours_are_images_times_pace() -> None:
+    params = make_params()
+    told, grid, recover = hours(params), cells(params), params.recover
+    steps = {"bp_blocks": 24, "practise": recover.steps}
+    trained = sum(steps[cell.method] * recover.batch_size for cell in grid)
+    assert told["recover"] == pytest.approx(trained * PACE.train / 3600)
+    passes = len(grid) * (IMAGES + 2 * 3 * params.latency.rounds * params.latency.batch_size)
+    assert told["evaluate"] == pytest.approx(passes * PACE.forward / 3600)
+    made = params.synthesize.steps * params.synthesize.num_images
+    assert told["synthesize"] == pytest.approx(made * PACE.train / 3600)
+    one = recover.steps * recover.batch_size * PACE.train + IMAGES * PACE.forward
+    sets = PACE.blocks + len(params.rank.criteria) * len(params.rank.counts)
+    assert told["rank"] == pytest.approx(len(studies(params)) * sets * one / 3600)
+    assert told["sources"] == pytest.approx(len(trials(params)) * (one + 2 * IMAGES * PACE.forward) / 3600)
+
+
+def test_the_authors_score_takes_training_and_ours_passes() -> None:
+    official = {"criterion": "recoverability", "loss": "mimic", "preset": "official"}
+    theirs = hours(make_params(methods=["official"], seeds=[0], targets=[2], methods__official=official))
+    ours = hours(make_params(methods=["practise"], seeds=[0], targets=[2]))
+    assert theirs["score"] == pytest.approx(9 * 2000 * 64 * PACE.train / 3600)
+    assert ours["score"] == pytest.approx(2 * 9 * 50 * PACE.forward / 3600)
+
+
+def test_the_pace_of_a_real_network_is_measured() -> None:
+    params = make_params()
+    pace = measure_pace(params, "efficientnet_lite0", torch.device("cpu"))
+    assert pace.blocks == 9
+    assert 0 < pace.forward < pace.train < 5
+
+
+def test_the_command_tells_hours_and_what_it_assumes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = {"source": "folder", "train": str(tmp_path / "no"), "evaluation": str(tmp_path / "nor")}
+    params = make_params(images=["mine"], images__mine={**missing, "class_list": "imagenet"})
+    assert count_evaluation(params, "mine") is None
+    assert estimate(params) == 0
+    out = capsys.readouterr().out
+    assert "mine: is missing, so 50000 evaluation images are assumed" in out
+    stages = {name: float(value) for name, value in re.findall(r"(?m)^(\w+) +\d+ +([\d.]+)$", out)}
+    assert set(stages) == {
+        *("original", "latency", "score", "recover", "evaluate", "rank", "synthesize", "sources"),
+    }
+    total = re.search(r"total: ([\d.]+) (?:GPU-hours|hours on this CPU)", out)
+    assert total and float(total[1]) == pytest.approx(sum(stages.values()), abs=0.1)
