@@ -102,10 +102,13 @@ def replace_entries_(values: dict[str, Any], entries: Mapping[str, Any]) -> None
 
 
 def keep_within_grid_(values: dict[str, Any]) -> None:
-    """Take from the comparison of criteria what a changed grid no longer has."""
-    grid, rank = values["grid"], values["rank"]
-    for key in rank.keys() & grid.keys():
-        rank[key] = [item for item in rank[key] if item in grid[key]] or grid[key][:1]
+    """Take from the comparisons of criteria and of sources what a changed grid no longer has."""
+    grid, rank, sources = (values[section] for section in ("grid", "rank", "sources"))
+    for section, keys in ((rank, rank.keys() & grid.keys()), (sources, ["networks"])):
+        for key in keys:
+            section[key] = [item for item in section[key] if item in grid[key]] or grid[key][:1]
+    if sources["evaluation"] not in grid["images"]:
+        sources["evaluation"] = grid["images"][0]
 
 
 class Case:

@@ -9,7 +9,7 @@ hours are at stake.
 import copy
 import statistics
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -151,7 +151,7 @@ def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) 
         paces: what an image takes, by network.
         evaluated: evaluation images, by source.
     """
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
 
     def spend(stage: str, network: str, work: Work) -> None:
         seconds[stage] += work.seconds(paces[network])
