@@ -450,6 +450,15 @@ def test_a_grid_without_rivals_makes_no_claim_about_them(default_grid: Grid) -> 
     assert {row[header.index("Holds")] for row in body} <= {"yes", "no", "within the spread", DASH}
 
 
+def test_claims_about_criteria_alone_have_no_target() -> None:
+    params = make_params(methods=["practise"])
+    write_results(params)
+    write_tables(params, OUT)
+    text = (OUT / "claims.md").read_text()
+    header, *body = markdown_rows(text)
+    assert {row[header.index("Target")] for row in body} == {DASH} and "nan" not in text
+
+
 def test_the_best_criterion_is_bold_and_never_the_oracle() -> None:
     params = make_params(rank__seeds=[0, 1, 2])
     write_results(params)

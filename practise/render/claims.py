@@ -152,7 +152,7 @@ def render_claims(frame: pd.DataFrame) -> RenderedTable:
     Args:
         frame: The frame of `claims_frame`.
     """
-    hidden = {"Network", "Images", "Handed over", "Target"} if frame.empty else _hidden(frame)
+    hidden = constant_columns(frame, SETTING_TITLES)  # criteria have no target, which counts as none
     return arrange(
         [_rendered(row) for _, row in frame.iterrows()],
         columns=[column for column in COLUMNS if column not in hidden],
@@ -160,15 +160,6 @@ def render_claims(frame: pd.DataFrame) -> RenderedTable:
         title="Which of the paper's claims hold",
         caption=_caption(frame, hidden),
         notes=() if frame.empty else _notes(),
-    )
-
-
-def _hidden(frame: pd.DataFrame) -> set[str]:
-    """Return the headings of a setting that need no column; criteria are compared without a target."""
-    of_schemes = frame[frame["target_reduction"].notna()]
-    return constant_columns(frame, {title: SETTING_TITLES[title] for title in ("Network", "Images")}) | (
-        constant_columns(frame, {"Handed over": "num_images"})
-        | (constant_columns(of_schemes, {"Target": "target_reduction"}) if len(of_schemes) else {"Target"})
     )
 
 
@@ -215,7 +206,7 @@ def _caption(frame: pd.DataFrame, hidden: set[str]) -> str:
     if frame.empty:
         return "The grid holds no two schemes and no two criteria that a claim is about."
     timed = frame[frame["device"] != ""]
-    phrases = setting_caption(timed if len(timed) else frame, hidden)
+    phrases = setting_caption(frame, hidden)  # the first claims are about schemes, which have a target
     measured = f" Latency measured on {hardware_line(timed)}." if len(timed) else ""
     told = f"{sentence(phrases)} " if phrases else ""
     return (
