@@ -106,7 +106,7 @@ def measure_pace(params: Params, name: str, device: torch.device) -> Pace:
     size = find_preprocessing(spec, where).image_size
     network = LIBRARIES[spec.library].build(spec.architecture, False, None).eval()
     blocks = droppable_blocks(network, size, spec.keep_blocks or (), where)
-    network = network.to(device, memory_format=torch.channels_last)
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     student, count = copy.deepcopy(network).train(), BATCH[device.type]
     images = torch.randn(count, 3, size, size, device=device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(student.parameters(), lr=0.0)

@@ -234,9 +234,9 @@ def _sources(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[Pro
     for index, name in enumerate(_list(chosen, "networks")):
         if _list(grid, "networks") and name not in _list(grid, "networks"):
             yield ("sources", "networks", index), f"{name} is not in grid.networks"
-    evaluation = chosen.get("evaluation")
-    if isinstance(evaluation, str) and _list(grid, "images") and evaluation not in _list(grid, "images"):
-        yield ("sources", "evaluation"), f"{evaluation} is not in grid.images"
+    evaluation, known = chosen.get("evaluation"), _list(grid, "images")
+    if _list(chosen, "networks") and isinstance(evaluation, str) and known and evaluation not in known:
+        yield ("sources", "evaluation"), f"{evaluation} is not in grid.images; sources.networks: [] runs none"
     unlabelled = [name for name in _list(chosen, "images") if kinds.get(name) in WITHOUT_LABELS]
     for index, name in enumerate(_list(chosen, "methods")):
         method = _section(methods, name)

@@ -88,7 +88,8 @@ def test_flags_may_be_joined_by_an_equals_sign_and_the_params_file_left_out() ->
         (
             ["scor"],
             "unknown command 'scor' (known: hardware, images, teacher, original, sample, latency, score, "
-            f"select, recover, evaluate, rank, tables, figures, toy, {', '.join(cli.COMMANDS)}). "
+            "select, recover, evaluate, rank, synthesize, sources, tables, figures, toy, "
+            f"{', '.join(cli.COMMANDS)}). "
             "Did you mean 'score'?",
         ),
         (
@@ -264,6 +265,7 @@ def test_check_tells_what_the_datas_root_should_hold(capsys: pytest.CaptureFixtu
     values["networks"]["efficientnet_lite0"]["weights"] = "mine.pth"
     values["images"]["mine"] = {"source": "folder", "train": "train", "evaluation": "val"}
     values["grid"]["images"] = values["rank"]["images"] = ["mine"]
+    values["sources"]["evaluation"] = "mine"
     Path("mine.yaml").write_text(yaml.safe_dump(values).replace("file: params.yaml", "file: mine.yaml"))
     assert main(["check", "--params-file", "mine.yaml"]) == 2
     advice = "set data.root to the folder that holds photos and weights of mine"

@@ -35,7 +35,10 @@ def test_hours_are_images_times_pace() -> None:
     one = recover.steps * recover.batch_size * PACE.train + IMAGES * PACE.forward
     sets = PACE.blocks + len(params.rank.criteria) * len(params.rank.counts)
     assert told["rank"] == pytest.approx(len(studies(params)) * sets * one / 3600)
-    assert told["sources"] == pytest.approx(len(trials(params)) * (one + 2 * IMAGES * PACE.forward) / 3600)
+    methods = len(params.sources.methods)
+    assert told["sources"] == pytest.approx(
+        len(trials(params)) * (methods * one + 2 * IMAGES * PACE.forward) / 3600
+    )
 
 
 def test_the_authors_score_takes_training_and_ours_passes() -> None:

@@ -22,7 +22,14 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from practise.files import atomic
-from practise.render.names import base_method, count_of, criterion_title, loss_title, target_title
+from practise.render.names import (
+    base_method,
+    count_of,
+    criterion_title,
+    loss_title,
+    method_title,
+    target_title,
+)
 from practise.render.tidy import groups
 
 STYLE = Path(__file__).with_name("style.mplstyle")
@@ -207,6 +214,7 @@ def setting_words(setting: Mapping[str, Any], shown: Sequence[str]) -> list[str]
         "images": str,
         "num_images": lambda value: count_of("image", value),
         "target_reduction": lambda value: f"target {target_title(value)}",
+        "method": method_title,
         "loss": loss_title,
         "criterion": criterion_title,
     }
