@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 from render_results import DEVICE, make_params, write_results
 
 from practise.errors import FileError
 from practise.files import read_result, write_result, write_text
 from practise.grid import Paths, cells, first_outputs, trials
-from practise.params import Params
+from practise.params import Params, parse_params
 from practise.render.docs import FOLDER, MARKED, REGIONS, collect, docs, fill, pages, render, summary
 from practise.render.formats import to_markdown
 from practise.render.frames import fewshot_frame
@@ -239,6 +240,15 @@ def test_the_example_of_a_new_table_renders(project: Params) -> None:
     exec(next(code for code in codes if "def render_sizes" in code), example)
     shown = to_markdown(example["render_sizes"](fewshot_frame(project)))
     assert re.search(r"\| PRACTISE +\| +91.8 \|", shown), shown
+
+
+def test_the_readmes_entries_for_ones_own_network_are_valid() -> None:
+    text = (ROOT / "README.md").read_text()
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for section, entries in yaml.safe_load(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0]).items():
+        values[section].update(entries)
+    params = parse_params(values, "mine.yaml")
+    assert {cell.network for cell in cells(params)} == {trial.network for trial in trials(params)} == {"mine"}
 
 
 def test_every_command_in_the_pages_is_one_that_exists(monkeypatch: pytest.MonkeyPatch) -> None:
