@@ -212,6 +212,11 @@ def test_a_target_out_of_reach_says_how_far_the_blocks_reach():
     )
 
 
+def test_how_far_the_blocks_reach_is_what_they_save_at_once():
+    with pytest.raises(SelectionError, match=r"dropping all 2 blocks that save time gives 18\.0% here"):
+        set_goal({"a": 0.1, "b": 0.05}, 0.2, 0.01, together=0.18)
+
+
 def test_more_blocks_than_save_time_are_out_of_reach():
     with pytest.raises(SelectionError) as error:
         set_goal({"a": 0.1, "b": 0.05, "c": -0.1}, 3, 0.01)
