@@ -29,9 +29,9 @@ from practise.presets import recovery_recipe, score_recipe
 from practise.recoverability import RidgeRecipe
 from practise.rivals.cd import OFFICIAL as CD_ADAM
 
-BATCH = {"cpu": 8, "cuda": 64}
+BATCH = {"cpu": 32, "cuda": 64}
 """Images in a measured step, by kind of device."""
-STEPS = 5
+STEPS = 3
 """Steps that are measured, after one that is not."""
 ASSUMED = 50_000
 """Evaluation images where they are not there to be counted: ImageNet's."""
@@ -107,7 +107,8 @@ def measure_pace(params: Params, name: str, device: torch.device) -> Pace:
     network = LIBRARIES[spec.library].build(spec.architecture, False, None).eval()
     blocks = droppable_blocks(network, size, spec.keep_blocks or (), where)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    student, count = copy.deepcopy(network).train(), BATCH[device.type]
+    student, count = copy.deepcopy(network), BATCH[device.type]
+    student.train(params.recover.batch_norm == "train")
     images = torch.randn(count, 3, size, size, device=device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(student.parameters(), lr=0.0)
 
