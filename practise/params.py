@@ -339,7 +339,7 @@ class SynthesizeParams(Section):
     """How images are made from a network."""
 
     num_images: Count = Field(description="How many images are made from each network.")
-    seed: Seed = Field(description="Seed of the noise, the classes, the shifts and the flips.")
+    seed: Seed = Field(description="Seed of the start, the classes, the shifts and the flips.")
     steps: Count = Field(description="Optimisation steps of a batch.")
     batch_size: Count = Field(description="Images that are made together.")
     lr: Positive = Field(description="Adam's learning rate on normalised pixels.")

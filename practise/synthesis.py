@@ -120,7 +120,7 @@ class Synthesizer:
 
         Args:
             count: how many.
-            seed: decides the noise, the classes, the shifts and the flips.
+            seed: decides the start, the classes, the shifts and the flips.
         """
         generator = torch.Generator().manual_seed(seed)
         first = int(torch.randint(self.num_classes, (), generator=generator))
