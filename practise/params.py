@@ -57,6 +57,7 @@ def _whole_from_one_on(target: float) -> float:
 Target = Annotated[float, Field(gt=0), AfterValidator(_whole_from_one_on)]
 """What a choice of blocks has to reach: below 1 a latency reduction, from 1 on a number of blocks."""
 Share = Annotated[float, Field(gt=0, lt=1)]
+PartOrAll = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 List = Annotated[
@@ -222,7 +223,9 @@ class RecoverParams(Section):
     views: Count | None = Field(
         description="Random views of each image, drawn once and used again; null draws afresh at every step."
     )
-    smallest_crop: Share = Field(description="Share of an image's area that the smallest random crop covers.")
+    smallest_crop: PartOrAll = Field(
+        description="Share of an image's area that the smallest random crop covers; 1: no crop, flips alone."
+    )
     lr: LearningRates = Field(description="Peak learning rate, by loss.")
     weight_decay: NotNegative = Field(description="Decoupled weight decay.")
     batch_norm: BatchNorm = Field(
@@ -284,7 +287,7 @@ class RecoverOverrides(Section):
     steps: Steps | None = Field(None, description="As in recover.")
     batch_size: Count | None = Field(None, description="Views in a step.")
     views: Count | None = Field(None, description="Random views of each image, drawn once.")
-    smallest_crop: Share | None = Field(None, description="As in recover.")
+    smallest_crop: PartOrAll | None = Field(None, description="As in recover.")
     lr: Positive | None = Field(None, description="Peak learning rate.")
     weight_decay: NotNegative | None = Field(None, description="Weight decay.")
     dtype: Dtype | None = Field(None, description="Number format.")

@@ -235,8 +235,8 @@ def _sources(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[Pro
         if _list(grid, "networks") and name not in _list(grid, "networks"):
             yield ("sources", "networks", index), f"{name} is not in grid.networks"
     evaluation, known = chosen.get("evaluation"), _list(grid, "images")
-    if _list(chosen, "networks") and isinstance(evaluation, str) and known and evaluation not in known:
-        yield ("sources", "evaluation"), f"{evaluation} is not in grid.images; sources.networks: [] runs none"
+    if isinstance(evaluation, str) and known and evaluation not in known:
+        yield ("sources", "evaluation"), f"{evaluation} is not in grid.images ({', '.join(map(str, known))})"
     unlabelled = [name for name in _list(chosen, "images") if kinds.get(name) in WITHOUT_LABELS]
     for index, name in enumerate(_list(chosen, "methods")):
         method = _section(methods, name)

@@ -5,8 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from torchvision.transforms import v2
 
-from practise.preprocessing import Preprocessing
+from practise.preprocessing import Preprocessing, to_tensor
 from practise.tiny_set import TinySet
 from practise.views import centre_views, draw_batch, draw_views, mix
 
@@ -37,6 +38,13 @@ def test_the_same_seed_gives_the_same_views_and_another_seed_others():
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert not torch.equal(first[1], first[2])  # two views of one image
+
+
+def test_a_crop_of_all_is_the_whole_image_flipped_or_not():
+    image = pictures(1)[0].resize((48, 48))
+    whole = to_tensor([v2.functional.resize(image, [32, 32])])[0]
+    for view in draw_views([image], [0] * 8, PREPROCESSING, seed=1, smallest=1.0):
+        assert torch.equal(view, whole) or torch.equal(view.flip(2), whole)
 
 
 def test_drawing_views_leaves_the_global_generator_alone():

@@ -60,8 +60,9 @@ def sources_frame(params: Params) -> pd.DataFrame:
 def datafree_frame(params: Params) -> pd.DataFrame:
     """Return the rows of synthesized images, with what is known of the images themselves.
 
-    `distance_before` and `distance_after` say how far the statistics of the images are from those of batch norm
-    when they are begun and when they are made; `confidence` is the network's mean probability of the class that an image shows.
+    `distance_before` and `distance_after` say how far the statistics of the images are from those of batch
+    norm when they are begun and when they are made; `confidence` is the network's mean probability of the
+    class that an image shows.
 
     Raises:
         FileError: A result of the section sources, or a manifest, is missing or damaged.
@@ -94,8 +95,8 @@ def render_datafree(frame: pd.DataFrame) -> RenderedTable:
     """
     notes = tuple(
         f"Images of {network}: the distance of batch norm's statistics falls from "
-        f"{number(first['distance_before'], 0)}, as they are begun, to {number(first['distance_after'], 0)}; the "
-        f"network is {number(100 * first['confidence'], 0)} % sure of the classes that they show."
+        f"{number(first['distance_before'], 0)}, as they are begun, to {number(first['distance_after'], 0)}; "
+        f"the network is {number(100 * first['confidence'], 0)} % sure of the classes that they show."
         for (network,), own in groups(frame, ("network",))
         for first in [own.iloc[0]]
     )
