@@ -1,6 +1,8 @@
 """Accuracy against the number of images, a line for each source: how far other images, or none, will do."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -12,7 +14,10 @@ from practise.render.tidy import groups, read_frame
 
 STYLES: tuple[MethodStyle, ...] = (*METHOD_STYLES.values(), *OTHER_STYLES)
 """Colours and markers of the sources, in their order."""
-LEVELS = {"top1_original": ("original", "--"), "top1_before": ("no recovery", ":")}
+LEVELS: Mapping[str, tuple[str, Literal["--", ":"]]] = {
+    "top1_original": ("original", "--"),
+    "top1_before": ("no recovery", ":"),
+}
 """What is drawn across a panel, by its column: in words, and how."""
 
 
