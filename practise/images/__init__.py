@@ -1,10 +1,10 @@
 """Images: where they come from, which are handed over, and how a network gets to see them.
 
 A source lists its training and evaluation images (`elpv`, `folder`), or images of anything without labels
-(`photographs`, `unlabelled`, `synthesized`); `sampling` draws the few that are handed
-over; `manifest` writes down which they are; `reading`, `loading` and `tiny` open them. A new source is one
-file with an opener and one line in `SOURCES`. `given` opens images that come without a params file. Only
-`loading`, `tiny` and `given` import torch.
+(`photographs`, `unlabelled`, `synthesized`); `sampling` draws the few that are handed over; `manifest` writes
+down which they are; `reading`, `loading` and `tiny` open them. A new source is one file with an opener and
+one line in `SOURCES`. `given` opens images that come without a params file. Only `loading`, `tiny` and
+`given` import torch.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Photographs of anything: crops of the pictures that come with the package `scikit-image`.
 
 Twelve pictures (an astronaut, bricks, a cup of coffee, coins, grass, a tissue section, the moon, a retina, a
-rocket, …) are cut into squares of four sizes, some hundred in all. They are hardly what a customer's network
+rocket, …) are cut into squares of four sizes, hundreds in all. They are hardly what a customer's network
 was trained on, and they are installed with the environment: out-of-domain images for everybody.
 """
 
