@@ -62,6 +62,8 @@ def make_tree(destination: Path) -> Path:
     params["select"].update(search="progressive", match="macs", overshoot=1.0)
     params["recover"].update(steps=3, batch_size=8, views=2)
     params["rank"].update(num_images=[8], seeds=[0], criteria=["first_blocks", "recoverability"], counts=[1])
+    params["synthesize"].update(num_images=8, steps=2, batch_size=4)
+    params["sources"].update(images=["elpv", "synthesized"], num_images=[8], seeds=[0], methods=["practise"])
     (tree / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     commit(tree, "A tiny grid", "params.yaml")
     return tree
