@@ -73,6 +73,7 @@ def files_of(tree: Path) -> dict[str, str]:
     """Return the hash of every result that is no measured time, by its path."""
     results = tree / "results"
     paths = {str(path.relative_to(results)): path for path in results.rglob("*") if path.is_file()}
+    paths = {name: path for name, path in paths.items() if path.name != ".snakemake_timestamp"}
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest()
         for name, path in sorted(paths.items())
