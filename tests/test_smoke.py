@@ -23,7 +23,7 @@ from practise.params import load_params
 pytestmark = pytest.mark.slow
 
 MEASURED = (
-    *("latency", "rank/", "runs/", "README"),
+    *("latency", "rank/", "runs/", "README", ".snakemake_timestamp"),
     *(f"tables/{name}." for name in ("schemes", "fewshot", "criteria", "oracle", "blocks")),
     *(f"figures/{name}." for name in ("tradeoff", "criteria", "macs_vs_latency")),
 )
@@ -73,7 +73,6 @@ def files_of(tree: Path) -> dict[str, str]:
     """Return the hash of every result that is no measured time, by its path."""
     results = tree / "results"
     paths = {str(path.relative_to(results)): path for path in results.rglob("*") if path.is_file()}
-    paths = {name: path for name, path in paths.items() if path.name != ".snakemake_timestamp"}
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest()
         for name, path in sorted(paths.items())
