@@ -5,11 +5,13 @@ import os
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 import yaml
 from dvc.repo import Repo
+from dvc.stage import PipelineStage
 from import_graph import code_of
 from trees import ROOT, copy_project, dry_run, run, run_well
 
@@ -32,6 +34,16 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tree
 
 
+@pytest.fixture(scope="module")
+def by_dvc(tree: Path) -> dict[str, list[PipelineStage]]:
+    """The stages that DVC reads, by the dvc.yaml that they stand in: reading them takes a minute, so once."""
+    stages = defaultdict(list)
+    with Repo(str(tree)) as repo:
+        for stage in repo.index.stages:
+            stages[stage.path_in_repo].append(stage)
+    return stages
+
+
 @pytest.fixture
 def there(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The copy as the working directory."""
@@ -47,21 +59,18 @@ def snakemake_options(params_file: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("params_file", PARAMS_FILES)
-def test_our_reading_of_the_pipeline_is_dvcs(there: Path, params_file: str) -> None:
+def test_our_reading_of_the_pipeline_is_dvcs(
+    there: Path, by_dvc: dict[str, list[PipelineStage]], params_file: str
+) -> None:
     ours = {job.name: job for job in Pipeline(params_file).jobs}
-    with Repo(str(there)) as repo:
-        stages = {
-            stage.name: stage
-            for stage in repo.index.stages
-            if stage.path_in_repo == str(dvc_yaml(params_file))
-        }
-        assert set(ours) == set(stages)
-        for name, stage in stages.items():
-            deps = [dep for dep in stage.deps if not hasattr(dep, "params")]
-            assert {os.path.relpath(dep.fs_path) for dep in deps} == set(ours[name].deps)
-            assert {os.path.relpath(out.fs_path) for out in stage.outs} == set(ours[name].outs)
-            assert stage.cmd == ours[name].command
-            assert os.path.relpath(stage.wdir) == "."
+    stages = {stage.name: stage for stage in by_dvc[str(dvc_yaml(params_file))]}
+    assert set(ours) == set(stages)
+    for name, stage in stages.items():
+        deps = [dep for dep in stage.deps if not hasattr(dep, "params")]
+        assert {os.path.relpath(dep.fs_path) for dep in deps} == set(ours[name].deps)
+        assert {os.path.relpath(out.fs_path) for out in stage.outs} == set(ours[name].outs)
+        assert stage.cmd == ours[name].command
+        assert os.path.relpath(stage.wdir) == "."
 
 
 @pytest.mark.parametrize("params_file", PARAMS_FILES)
@@ -80,16 +89,17 @@ def test_both_engines_describe_the_same_jobs(there: Path, params_file: str) -> N
 
 
 @pytest.mark.parametrize("params_file", PARAMS_FILES)
-def test_both_engines_run_a_job_again_for_the_same_params(there: Path, params_file: str) -> None:
+def test_both_engines_run_a_job_again_for_the_same_params(
+    there: Path, by_dvc: dict[str, list[PipelineStage]], params_file: str
+) -> None:
     pipeline = Pipeline(params_file)
     ours = {job.name: job for job in pipeline.jobs}
-    with Repo(str(there)) as repo:
-        for stage in repo.index.stages:
-            if stage.path_in_repo != str(dvc_yaml(params_file)):
-                continue
-            keys = {key for dep in stage.deps if hasattr(dep, "params") for key in dep.params}
-            section = json.loads(pipeline.section(ours[stage.name].stage, ours[stage.name].items))
-            assert set(section) == keys
+    stages = by_dvc[str(dvc_yaml(params_file))]
+    assert {stage.name for stage in stages} == set(ours)
+    for stage in stages:
+        keys = {key for dep in stage.deps if hasattr(dep, "params") for key in dep.params}
+        section = json.loads(pipeline.section(ours[stage.name].stage, ours[stage.name].items))
+        assert set(section) == keys
 
 
 @pytest.mark.parametrize("preset", PRESETS)
