@@ -20,7 +20,8 @@ demo: setup ## run the embedded default and show what came out: start here
 	@practise demo
 
 test: lint ## format, lint, types and all tests
-	@pytest
+	@pytest -n auto --dist loadscope --no-loadscope-reorder -m "not timed"
+	@pytest -m timed
 
 lint: setup ## check format, lint and types
 	@ruff format --check --quiet . || { echo "make format puts that right"; exit 1; }

@@ -239,6 +239,7 @@ class Repeated(nn.Module):
         return x
 
 
+@pytest.mark.timed
 def test_half_the_work_takes_about_half_the_time():
     networks = {"original": Repeated(8), "half": Repeated(4), "same": Repeated(8)}
     few_rounds = {"batch_size": 8, "rounds": 20, "warmup": 2, "dtype": "fp32"}
