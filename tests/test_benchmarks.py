@@ -84,6 +84,7 @@ def test_operations_are_counted_forward_and_backward() -> None:
     assert gflop_of(lambda: layer(x).sum().backward()) == pytest.approx(3 * forward)
 
 
+@pytest.mark.timed
 def test_the_matrix_rate_is_a_rate() -> None:
     slow, fast = (matmul_gflops(torch.float32, torch.device("cpu"), passes) for passes in (1, 3))
     assert 0.1 < slow / fast < 10

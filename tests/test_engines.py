@@ -36,7 +36,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def by_dvc(tree: Path) -> dict[str, list[PipelineStage]]:
-    """The stages that DVC reads, by the dvc.yaml that they stand in: reading them takes a minute, so once."""
+    """The stages that DVC reads, by the dvc.yaml that they stand in: reading takes half a minute, so once."""
     stages = defaultdict(list)
     with Repo(str(tree)) as repo:
         for stage in repo.index.stages:

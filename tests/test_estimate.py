@@ -49,6 +49,7 @@ def test_the_authors_score_takes_training_and_ours_passes() -> None:
     assert ours["score"] == pytest.approx(2 * 9 * 50 * PACE.forward / 3600)
 
 
+@pytest.mark.timed
 def test_the_pace_of_a_real_network_is_measured() -> None:
     params = make_params()
     pace = measure_pace(params, "efficientnet_lite0", torch.device("cpu"))

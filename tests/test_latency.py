@@ -45,6 +45,7 @@ def test_times_taken_beside_other_work_are_unstable_however_even():
     assert not summarise([3.0, 3.0], [3.0, 3.0], 0.1, 0.1).unstable
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("busy", [False, True])
 def test_other_processes_that_compute_are_noticed(busy: bool) -> None:
     work = "while True: pass" if busy else "import time; time.sleep(60)"
@@ -254,6 +255,7 @@ def test_half_the_work_takes_about_half_the_time():
 
 
 @pytest.mark.gpu
+@pytest.mark.timed
 def test_a_gpu_is_timed_with_its_own_clock():
     networks = {"original": Repeated(64), "half": Repeated(32)}
     measured = measure_latency(
