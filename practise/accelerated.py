@@ -28,7 +28,14 @@ class Recipe:
     """
 
     latency: LatencyParams = LatencyParams(
-        batch_size=1, also=None, thinner=None, dtype="fp32", rounds=60, warmup=10, max_spread=0.3
+        batch_size=1,
+        also=None,
+        thinner=None,
+        dtype="fp32",
+        rounds=60,
+        precision=0.005,
+        warmup=10,
+        max_spread=0.3,
     )
     score: RidgeRecipe = RidgeRecipe(ridge=0.3, folds=2, most_images=256, memory_mb=1024, dtype="auto")
     select: SelectionRecipe = SelectionRecipe(search="progressive", tolerance=0.005, overshoot=0.015)

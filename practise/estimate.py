@@ -159,8 +159,8 @@ def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) 
 
     timed = Work(passed=(PASSES + 1) * params.latency.rounds * params.latency.batch_size)
     for network in params.grid.networks:
-        networks = paces[network].blocks + 2 + 2 * THINNER_TRIES * len(params.latency.thinner or ())
-        spend("latency", network, timed * networks)
+        pairs = paces[network].blocks + 1 + THINNER_TRIES * len(params.latency.thinner or ())
+        spend("latency", network, timed * 2 * pairs)
         for images in params.grid.images:
             spend("original", network, Work(passed=evaluated[images]))
     grid = cells(params)

@@ -9,12 +9,16 @@ Where in memory activations come to lie is chance, but it stays for as long as a
 that collide in the cache make the same network up to half slower. So each turn on a CPU holds some memory of
 random size, which moves the activations elsewhere, and the median is over many layouts (cf. Curtsinger and
 Berger, Stabilizer, 2013).
+
+How many rounds it takes depends on how calm the machine is. So every reduction has a standard error, and where
+a precision is asked for, rounds go on until it is reached.
 """
 
+import math
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -33,6 +37,8 @@ ATTEMPTS = 3
 """How often an unstable measurement is taken at most; the calmest counts."""
 HELD, MOST_HELD = 3, 2**20
 """Blocks of memory that are held in a turn, and how many fp32 numbers one may have."""
+MOST_ROUNDS = 10
+"""Times as many rounds as are asked for, at most, are taken for the sake of precision."""
 MOST_OTHERS = 0.2
 """Cores that other processes may keep busy meanwhile; above that a measurement is unstable."""
 
@@ -45,6 +51,8 @@ class Latency:
         median_ms: median over the rounds, in milliseconds.
         spread: interquartile range divided by the median.
         reduction: share of the reference's latency that is saved, the median of paired ratios.
+        standard_error: of the reduction.
+        rounds: turns that it took.
         others: cores that other processes kept busy meanwhile; 0 on a GPU, which has a clock of its own.
         unstable: whether spread or others are above their limits, so that the numbers should not be trusted.
     """
@@ -52,6 +60,8 @@ class Latency:
     median_ms: float
     spread: float
     reduction: float
+    standard_error: float
+    rounds: int
     others: float
     unstable: bool
 
@@ -68,6 +78,7 @@ def measure_latency(
     device: torch.device,
     dtype: torch.dtype = torch.float32,
     rounds: int = 100,
+    precision: float | None = None,
     warmup: int = 10,
     max_spread: float = 0.1,
     description: str = "measure latency",
@@ -80,7 +91,9 @@ def measure_latency(
         image_size: side of the square images in pixels.
         device: a GPU is timed with events, a CPU with the wall clock.
         dtype: number format of weights and images.
-        rounds: timed passes of each network.
+        rounds: turns of each network, at least.
+        precision: standard error of a reduction above which more rounds are taken, up to ten times as many;
+            None: the rounds are all.
         warmup: untimed passes of each network before the first round.
         max_spread: spread above which a network's measurement is called unstable.
         description: what progress is told of.
@@ -99,15 +112,56 @@ def measure_latency(
                 network(images)
         order = list(ready)
         with OtherWork() as other:
-            for _ in track(range(rounds), description):
-                for name in order:
-                    times[name].append(clock(ready[name], images))
-                order.reverse()  # A B C, C B A: a steady drift falls on all alike
+            taken, wanted = 0, rounds
+            while taken < wanted:
+                for _ in track(range(wanted - taken), description):
+                    for name in order:
+                        times[name].append(clock(ready[name], images))
+                    order.reverse()  # A B C, C B A: a steady drift falls on all alike
+                taken, wanted = wanted, enough_rounds(times, rounds, precision)
     reference, others = times[next(iter(times))], 0.0 if device.type == "cuda" else other.cores
     return {name: summarise(own, reference, others, max_spread) for name, own in times.items()}
 
 
-def summarise(times: list[float], reference: list[float], others: float, max_spread: float) -> Latency:
+def enough_rounds(times: Mapping[str, list[float]], rounds: int, precision: float | None) -> int:
+    """How many rounds it takes until every reduction is known as precisely as wanted, by those taken so far.
+
+    Args:
+        times: of each network in every round so far, the reference first.
+        rounds: asked for.
+        precision: as for `measure_latency`.
+    """
+    taken = len(reference := times[next(iter(times))])
+    if precision is None:
+        return taken
+    error = max(reduce(own, reference)[1] for own in times.values())
+    return min(math.ceil(taken * (error / precision) ** 2), MOST_ROUNDS * rounds)
+
+
+def reduce(times: Sequence[float], reference: Sequence[float]) -> tuple[float, float]:
+    """The reduction that a network's times and the reference's of the same rounds say, and its standard error.
+
+    The error is that of a median of independent, normal ratios whose interquartile range is theirs.
+
+    >>> reduce([9, 9, 9], [10, 10, 10])
+    (0.1, 0.0)
+    """
+    ratios = [own / theirs for own, theirs in zip(times, reference, strict=True)]
+    deviation = interquartile_range(ratios) / (2 * statistics.NormalDist().inv_cdf(0.75))
+    return 1 - statistics.median(ratios), math.sqrt(math.pi / 2 / len(ratios)) * deviation
+
+
+def interquartile_range(values: Sequence[float]) -> float:
+    """The width of the middle half of some values; 0 of one."""
+    if len(values) < 2:
+        return 0.0
+    quarters = statistics.quantiles(values, n=4)
+    return quarters[2] - quarters[0]
+
+
+def summarise(
+    times: Sequence[float], reference: Sequence[float], others: float, max_spread: float
+) -> Latency:
     """What a network's times and the reference's of the same rounds (ms) say.
 
     Args:
@@ -117,17 +171,17 @@ def summarise(times: list[float], reference: list[float], others: float, max_spr
         max_spread: spread above which they are unstable.
     """
     median = statistics.median(times)
-    quarters = statistics.quantiles(times, n=4) if len(times) > 1 else [median] * 3
-    spread = (quarters[2] - quarters[0]) / median
-    ratio = statistics.median(own / theirs for own, theirs in zip(times, reference, strict=True))
-    found = Latency(median, spread, 1 - ratio, others, unstable=False)
+    spread, rounds = interquartile_range(times) / median, len(times)
+    found = Latency(median, spread, *reduce(times, reference), rounds, others, unstable=False)
     return replace(found, unstable=found.disturbance(max_spread) > 1)
 
 
 def part_of(without_all: Latency, whole: Latency, count: int) -> Latency:
     """The network without one of several blocks that take the same time, from the one without all of them."""
     reduction = without_all.reduction / count
-    return replace(without_all, median_ms=whole.median_ms * (1 - reduction), reduction=reduction)
+    error = without_all.standard_error / count
+    median_ms = whole.median_ms * (1 - reduction)
+    return replace(without_all, median_ms=median_ms, reduction=reduction, standard_error=error)
 
 
 def time_on_cpu(network: Callable[[Tensor], Tensor], images: Tensor, sizes: random.Random) -> float:
@@ -182,6 +236,7 @@ def measure_with(
             device=device,
             dtype=resolve_dtype(settings.dtype, device),
             rounds=settings.rounds,
+            precision=settings.precision,
             warmup=settings.warmup,
             max_spread=settings.max_spread,
             description=description,
@@ -223,4 +278,5 @@ def describe_setting(settings: LatencyParams, image_size: int, device: torch.dev
         "device": device.type,
         "device_name": device_name(device),
         "rounds": settings.rounds,
+        "precision": settings.precision,
     }

@@ -24,6 +24,7 @@ DEVICE = {
     "batch_size": 1,
     "image_size": 128,
 }
+CALM = {"spread": 0.01, "standard_error": 0.004, "rounds": 100, "unstable": False}
 DEFAULT = Path(__file__).parents[1] / "params.yaml"
 
 
@@ -89,7 +90,7 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
             for share in (0.2, 0.4, 0.6)
             if params.latency.thinner
         ]
-        original = {"median_ms": original_ms, "spread": 0.01, "unstable": False}
+        original = {"median_ms": original_ms, **CALM}
         timed = {"original": original, "blocks": blocks, "thinner": thinner}
         write_result(paths.latency(network), "latency", {**header, **timed}, {})
         for images in params.grid.images:
@@ -150,8 +151,8 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
         accuracy = {"top1": top1, "top5": None, "num_images": evaluated, "gmacs": 0.1, "params": 3_100_000}
         write_result(paths.accuracy(cell), "accuracy", accuracy, {})
         times = {
-            "original": {"median_ms": 11.5, "spread": 0.01, "unstable": False},
-            "student": {"median_ms": median, "reduction": reduction, "spread": 0.01, "unstable": False},
+            "original": {"median_ms": 11.5, **CALM},
+            "student": {"median_ms": median, "reduction": reduction, **CALM},
         }
         if params.latency.also:
             further = [{"batch_size": size, **at_batch(size, times)} for size in params.latency.also]
@@ -183,7 +184,7 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
 def made_up_latency(original_ms: float, reduction: float) -> dict[str, Any]:
     """Return a made-up time of a network that saves a share of the original's."""
     median = original_ms * (1 - reduction)
-    return {"median_ms": median, "reduction": reduction, "spread": 0.01, "unstable": False}
+    return {"median_ms": median, "reduction": reduction, **CALM}
 
 
 def made_up_trial(params: Params, trial: Study, rng: np.random.Generator) -> dict[str, Any]:

@@ -19,7 +19,15 @@ from practise.students import prune, save_student
 
 SMALL = {"library": "cifar", "architecture": "resnet20"}
 ENTRY = {**SMALL, "weights": "none.pth", "image_size": 32, "head": None}
-QUICK = {"batch_size": 2, "thinner": None, "dtype": "fp32", "rounds": 2, "warmup": 1, "max_spread": 1.0}
+QUICK = {
+    "batch_size": 2,
+    "thinner": None,
+    "dtype": "fp32",
+    "rounds": 2,
+    "precision": None,
+    "warmup": 1,
+    "max_spread": 1.0,
+}
 """Passes of a few milliseconds."""
 
 

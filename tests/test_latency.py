@@ -1,5 +1,6 @@
 """Latency: the arithmetic on known times, and the measurement on work of known size."""
 
+import random
 import subprocess
 import sys
 import time
@@ -7,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from made_images import BLOCKS_ALONE, make_params
@@ -17,10 +19,9 @@ from practise.cifar import CifarResNet
 from practise.contention import OtherWork
 from practise.cost import count_gmacs
 from practise.files import read_result, write_result
-from practise.latency import Latency, measure_latency, part_of, summarise
+from practise.latency import Latency, enough_rounds, measure_latency, part_of, reduce, summarise
 from practise.networks import Preprocessing, Teacher, save_teacher
 from practise.pruning import Pruning
-from practise.savings import ALL
 from practise.selection import MOST_REMOVED
 from practise.stages import latency as stage
 from practise.students import prune
@@ -67,11 +68,46 @@ def spin(seconds: float) -> None:
 
 
 def test_one_of_several_blocks_that_take_the_same_time_gets_its_part_of_what_all_save():
-    whole, without_three = Latency(20.0, 0.02, 0.0, 0.0, False), Latency(14.0, 0.05, 0.3, 0.1, True)
+    whole = Latency(20.0, 0.02, 0.0, 0.0, 60, 0.0, False)
+    without_three = Latency(14.0, 0.05, 0.3, 0.006, 60, 0.1, True)
     assert part_of(without_three, whole, 3) == Latency(
-        pytest.approx(18.0), 0.05, pytest.approx(0.1), 0.1, True
+        pytest.approx(18.0), 0.05, pytest.approx(0.1), pytest.approx(0.002), 60, 0.1, True
     )
-    assert part_of(without_three, whole, 1) == Latency(pytest.approx(14.0), 0.05, 0.3, 0.1, True)
+    alone = Latency(pytest.approx(14.0), 0.05, 0.3, 0.006, 60, 0.1, True)
+    assert part_of(without_three, whole, 1) == alone
+
+
+def test_the_standard_error_is_that_of_the_median_of_many_independent_ratios() -> None:
+    rng = np.random.default_rng(0)
+    medians, errors = [], []
+    for _ in range(400):
+        reduction, error = reduce(list(rng.normal(0.8, 0.05, 101)), [1.0] * 101)
+        medians.append(reduction)
+        errors.append(error)
+    assert np.mean(medians) == pytest.approx(0.2, abs=1e-3)
+    assert np.mean(errors) == pytest.approx(np.std(medians), rel=0.1)
+
+
+def test_rounds_go_on_until_every_reduction_is_as_precise_as_asked_for() -> None:
+    calm, restless = [0.8] * 10, [0.6, 0.7, 0.8, 0.9, 1.0] * 2
+    times = {"original": [1.0] * 10, "calm": calm, "restless": restless}
+    error = reduce(restless, times["original"])[1]
+    assert enough_rounds(times, 10, None) == 10
+    assert enough_rounds(times, 10, 1.01 * error) == 10
+    assert enough_rounds(times, 10, error / 2) == 40
+    assert enough_rounds(times, 10, error / 100) == 100  # ten times what was asked for, and no more
+    assert enough_rounds({"original": [1.0] * 10, "calm": calm}, 10, 1e-6) <= 10
+
+
+def test_more_rounds_are_taken_of_a_restless_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = random.Random(0)
+    monkeypatch.setattr(latency, "time_on_cpu", lambda *_, **__: drawn.gauss(10, 1))
+    networks = {"original": nn.Flatten(), "other": nn.Flatten()}
+    shape = {"batch_size": 1, "image_size": 2, "device": torch.device("cpu"), "warmup": 0}
+    measured = measure_latency(networks, **shape, rounds=30, precision=0.01)["other"]
+    assert 60 < measured.rounds <= 300
+    assert measured.standard_error <= 0.01 or measured.rounds == 300
+    assert measure_latency(networks, **shape, rounds=30)["other"].rounds == 30
 
 
 @pytest.mark.parametrize(
@@ -86,8 +122,8 @@ def test_an_unstable_measurement_is_taken_again_and_the_calmest_counts(
     def measure(networks: object, *, max_spread: float, **others: object) -> dict[str, Latency]:
         spread = next(left)
         return {
-            "calm": Latency(10.0, 0.01, 0.0, 0.0, False),
-            "disturbed": Latency(9.0, spread, 0.1, 0.0, spread > max_spread),
+            "calm": Latency(10.0, 0.01, 0.0, 0.0, 60, 0.0, False),
+            "disturbed": Latency(9.0, spread, 0.1, 0.0, 60, 0.0, spread > max_spread),
         }
 
     monkeypatch.setattr(latency, "measure_latency", measure)
@@ -103,7 +139,8 @@ BLOCKS = ["layer1.0", "layer1.1", "layer1.2", "layer2.1", "layer2.2", "layer3.1"
 def count_weights(settings: object, networks: Mapping[str, nn.Module], *others: object) -> dict[str, Latency]:
     """What each network would take if every weight took a nanosecond."""
     times = {name: sum(w.numel() for w in net.parameters()) / 1e6 for name, net in networks.items()}
-    return {name: Latency(ms, 0.0, 1 - ms / times["original"], 0.0, False) for name, ms in times.items()}
+    whole = times["original"]
+    return {name: Latency(ms, 0.0, 1 - ms / whole, 0.0, 60, 0.0, False) for name, ms in times.items()}
 
 
 def write_inputs() -> Teacher:
@@ -214,8 +251,8 @@ def test_a_machine_measures_once_and_for_other_reductions_only_thinner_networks_
     monkeypatch.setattr(stage, "measure_with", measure)
     write_inputs()
     first = run_stage(thinner=[0.1])
-    assert measured[0] == {"original", "layer1.0", "layer2.1", "layer3.1", ALL}
-    assert {frozenset(names) for names in measured[1:]} == {frozenset({"original", "thinner"})}
+    assert measured[:4] == [{"original", "without"}] * 4  # three kinds of blocks, and all at once
+    assert {frozenset(names) for names in measured[4:]} == {frozenset({"original", "thinner"})}
     measured.clear()
     assert run_stage(Path("again.json"), thinner=[0.1]) == first
     assert Path("again.json").read_bytes() == Path("latency.json").read_bytes()

@@ -56,7 +56,7 @@ def make_tree(destination: Path) -> Path:
     params["grid"].update(seeds=[0], num_images=[8], methods=["fskd", "practise"], targets=[TARGET])
     network = params["networks"]["efficientnet_lite0"]
     network.update(image_size=64, keep_blocks=KEPT)
-    params["latency"].update(rounds=12, warmup=2, thinner=None)
+    params["latency"].update(rounds=12, precision=None, warmup=2, thinner=None)
     params["select"].update(search="progressive", match="macs", overshoot=1.0)
     params["recover"].update(steps=3, batch_size=8, views=2)
     params["rank"].update(num_images=[8], seeds=[0], criteria=["first_blocks", "recoverability"], counts=[1])
@@ -156,6 +156,11 @@ def test_the_oracle_asks_for_every_block_that_may_go(by_dvc: Run) -> None:
 def test_both_engines_make_the_same_bytes(by_snakemake: Run, by_dvc: Run) -> None:
     assert set(by_snakemake.made) == set(by_dvc.made)
     assert [name for name, made in by_dvc.made.items() if by_snakemake.made[name] != made] == []
+
+
+def test_the_demo_takes_over_what_snakemake_ran(by_snakemake: Run) -> None:
+    assert "Everything is up to date" in run_well(by_snakemake.tree, "practise", "demo")
+    assert files_of(by_snakemake.tree) == by_snakemake.made
 
 
 def test_after_sync_dvc_finds_nothing_changed(by_snakemake: Run) -> None:

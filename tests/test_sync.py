@@ -1,6 +1,7 @@
 """What one engine may take over from the other."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,15 @@ def test_snakemake_vouches_for_what_it_made_and_nobody_changed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "Snakefile").write_text(
-        "rule all:\n    output: 'a', 'b', 'c'\n    log: 'l'\n    shell: 'touch {output}'\n"
+        "rule all:\n    output: 'a', 'b', 'c', directory('e'), directory('f')\n    log: 'l'\n"
+        "    shell: 'touch a b c; mkdir e f; touch e/x f/x'\n"
     )
     run_well(tmp_path, "snakemake", "--cores", "1", "all")
     os.utime("b", (1, 1))
     Path("c").unlink()
     Path("c").write_text("by hand")
-    assert [output for output in "abcd" if is_as_noted(output)] == ["a"]
-    assert vouched_outputs(run_well(tmp_path, "snakemake", "--summary", "all")) == {"a"}
+    assert all(is_as_noted(output) for output in "ef")
+    time.sleep(0.01)
+    Path("f", "x").write_text("by hand")
+    assert [output for output in "abcdef" if is_as_noted(output)] == ["a", "e"]
+    assert vouched_outputs(run_well(tmp_path, "snakemake", "--summary", "all")) == {"a", "e"}

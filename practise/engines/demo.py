@@ -6,12 +6,13 @@ from pathlib import Path
 
 from practise.engines.pipeline import Pipeline
 from practise.engines.repro import refresh_hardware, reproduce
+from practise.engines.sync import NOTES, take_over
 from practise.grid import Paths
 from practise.progress import describe_seconds
 
 
 def demo(*, params_file: Path = Path("params.yaml")) -> int:
-    """Run what is not up to date and show the main table.
+    """Run what is not up to date, whichever engine made the rest, and show the main table.
 
     Args:
         params_file: The params file; a dvc.yaml lies beside it.
@@ -24,6 +25,8 @@ def demo(*, params_file: Path = Path("params.yaml")) -> int:
     log_file = Path("logs", pipeline.params.profile.name, "demo.log")
     start = time.monotonic()
     refresh_hardware(pipeline, log_file)
+    if NOTES.is_dir():
+        take_over(pipeline)
     num_run = reproduce(pipeline, log_file)
     took = describe_seconds(time.monotonic() - start)
     print(

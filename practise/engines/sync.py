@@ -39,35 +39,50 @@ def sync(*, params_file: Path = Path("params.yaml")) -> int:
         EngineError: An engine failed, or another DVC is at work here.
     """
     pipeline = Pipeline(params_file)
-    snakemake = ("snakemake", "--configfile", str(params_file), "--replace-workflow-config")
-    for sentence in mend_dvc(pipeline.file):
-        say(sentence)
-
     log_file = Path("logs", pipeline.params.profile.name, "sync.log")
     refresh_hardware(pipeline, log_file)
 
-    say("1/4 asking DVC what changed")
-    changed = changed_jobs(pipeline)
-    say(f"2/4 asking Snakemake what it ran ({_count(changed)} changed for DVC)")
-    vouched = vouched_outputs(output_of(*snakemake, "--summary", "--", "all"))
-    ran = [job for job in changed if vouched.issuperset(job.outs)]
-    if num_stale := len(changed) - len(ran):
-        say(f"3/4 recording {_count(ran)} that ran outside DVC, running {num_stale}")
-    else:
-        say(f"3/4 recording {_count(ran)} that ran outside DVC")
-    if ran:
-        output_of("dvc", "commit", "--force", "--quiet", *targets_of(pipeline, ran, changed))
-    if num_stale:
+    changed, vouched = take_over(pipeline)
+    stale = [job for job in changed if not vouched.issuperset(job.outs)]
+    if stale:
+        say(f"running {_count(stale)}")
         reproduce(pipeline, log_file)
     if changed and (left := changed_jobs(pipeline)):
         raise EngineError(
             f"{pipeline.file}: {_count(left)} still differ ({left[0].name}, …); did a file change meanwhile?"
         )
-    if num_stale or not vouched.issuperset(out for job in pipeline.jobs for out in job.outs):
-        say("4/4 writing Snakemake's notes")
+    if stale or not vouched.issuperset(out for job in pipeline.jobs for out in job.outs):
+        say("writing Snakemake's notes")
+        snakemake = ("snakemake", *configuration(pipeline))
         output_of(*snakemake, "--touch", "--forceall", "--cores", "1", "--quiet", "all", "--", "all")
     say(f"both engines agree: {_count(pipeline.jobs)} up to date")
     return 0
+
+
+def take_over(pipeline: Pipeline) -> tuple[list[Job], set[str]]:
+    """Record in DVC what Snakemake ran.
+
+    Args:
+        pipeline: The pipeline.
+
+    Returns:
+        The jobs that DVC found changed, and the files that Snakemake vouches for.
+    """
+    for sentence in mend_dvc(pipeline.file):
+        say(sentence)
+    say("asking DVC what changed")
+    changed = changed_jobs(pipeline)
+    say(f"asking Snakemake what it ran ({_count(changed)} changed for DVC)")
+    vouched = vouched_outputs(output_of("snakemake", *configuration(pipeline), "--summary", "--", "all"))
+    if ran := [job for job in changed if vouched.issuperset(job.outs)]:
+        say(f"recording {_count(ran)} that ran outside DVC")
+        output_of("dvc", "commit", "--force", "--quiet", *targets_of(pipeline, ran, changed))
+    return changed, vouched
+
+
+def configuration(pipeline: Pipeline) -> tuple[str, ...]:
+    """Return the options by which Snakemake reads the pipeline's params file and no other."""
+    return "--configfile", str(pipeline.params_file), "--replace-workflow-config"
 
 
 def changed_jobs(pipeline: Pipeline) -> list[Job]:
@@ -100,9 +115,15 @@ def is_as_noted(output: str, notes: Path = NOTES) -> bool:
     note = notes.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
     try:
         ended: Any = json.loads(note.read_text())["endtime"]
-        return abs(Path(output).stat().st_mtime - ended) < 1e-3
+        return abs(written_at(Path(output)) - ended) < 1e-3
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def written_at(output: Path) -> float:
+    """When an output was written, in seconds; a folder, when the last file in it was, Snakemake's stamp included."""
+    files = [path for path in output.rglob("*") if path.is_file()] if output.is_dir() else [output]
+    return max(file.stat().st_mtime for file in files)
 
 
 def targets_of(pipeline: Pipeline, ran: list[Job], changed: list[Job]) -> list[str]:

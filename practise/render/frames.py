@@ -27,7 +27,7 @@ FEWSHOT_COLUMNS = (
 )
 LATENCY_COLUMNS = (
     *("network", "pruned", "dropped_block", "filters_removed", "position"),
-    *("median_ms", "reduction", "macs_reduction", "spread", "unstable", "rounds"),
+    *("median_ms", "reduction", "standard_error", "macs_reduction", "spread", "unstable", "rounds"),
     *DEVICE_COLUMNS,
 )
 BLOCKS_COLUMNS = (
@@ -109,7 +109,7 @@ def latency_frame(params: Params) -> pd.DataFrame:
             {"pruned": "filters", "filters_removed": thinner["share"]} | thinner
             for thinner in latency["thinner"]
         ]
-        common = {"network": network} | {key: latency[key] for key in ("rounds", *DEVICE_COLUMNS)}
+        common = {"network": network} | {key: latency[key] for key in DEVICE_COLUMNS}
         rows += [
             {"dropped_block": "", **value, **common, "position": place}
             for place, value in enumerate(measured)

@@ -29,9 +29,15 @@ def render_latency(frame: pd.DataFrame) -> RenderedTable:
                 row["Reduction %"] = number(100 * value["reduction"], 2)
                 row["MACs reduction %"] = number(100 * value["macs_reduction"], 2)
             rows.append(row)
-    rounds = " / ".join(str(value) for value in frame["rounds"].unique())
     network = frame["network"].iloc[0]
     one_network = frame["network"].nunique() == 1
+    fewest, most = frame["rounds"].min(), frame["rounds"].max()
+    rounds = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    precision = (
+        f", standard error of a reduction at most {number(100 * frame['standard_error'].max(), 2)} points"
+        if "standard_error" in frame  # tables that were kept from before it was measured lack it
+        else ""
+    )
     thinner = (
         " Filters are those of least L1 norm in the inner convolutions of each block."
         if (frame["pruned"] == "filters").any()
@@ -43,7 +49,7 @@ def render_latency(frame: pd.DataFrame) -> RenderedTable:
         text_columns=("Network", "Without", "Unstable"),
         title="Measured latency of each block",
         caption=f"What each block{f' of {network}' if one_network else ''} takes: alike blocks are dropped "
-        f"together, timed in turn with the original, and share the saving; n = {rounds} rounds.{thinner} "
+        f"together, timed in turn with the original, and share the saving; n = {rounds} rounds{precision}.{thinner} "
         f"Measured on {hardware_line(frame)}.",
     )
 

@@ -14,6 +14,7 @@ rule rank:
     conda:
         ENVIRONMENT
     threads: THREADS
+    priority: 1  # long, and nothing else could run beside it at the end
     resources:
         gpu=GPU,
     params:

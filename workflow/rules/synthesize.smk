@@ -18,6 +18,7 @@ rule synthesize:
     conda:
         ENVIRONMENT
     threads: THREADS
+    priority: 1  # long, and nothing else could run beside it at the end
     resources:
         gpu=GPU,
     params:
