@@ -3,8 +3,8 @@
 Blocks of the same layers on inputs of the same shape take the same time, so all of such a group are dropped
 at once and each is credited with its part: a difference several times as large, and so several times as
 certain, from fewer networks. Each network takes turns with the original alone, because a machine that changes
-its speed within tenths of a second tells least about passes that lie far apart. What the network without any droppable block saves is measured too: the
-selection learns from it how far single reductions add up.
+its speed within tenths of a second tells least about passes that lie far apart. What the network without any
+droppable block saves is measured too: the selection learns from it how far single reductions add up.
 """
 
 import copy

@@ -12,6 +12,7 @@ rule latency:
     conda:
         ENVIRONMENT
     threads: MACHINE
+    priority: 2  # most jobs wait for it, and it for the whole machine: it starts while that is free
     resources:
         gpu=GPU,
     params:

@@ -14,7 +14,7 @@ rule rank:
     conda:
         ENVIRONMENT
     threads: THREADS
-    priority: 1  # long, and nothing else could run beside it at the end
+    priority: 1  # long: what is short runs beside it
     resources:
         gpu=GPU,
     params:

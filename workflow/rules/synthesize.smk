@@ -18,7 +18,7 @@ rule synthesize:
     conda:
         ENVIRONMENT
     threads: THREADS
-    priority: 1  # long, and nothing else could run beside it at the end
+    priority: 1  # long: what is short runs beside it
     resources:
         gpu=GPU,
     params:
