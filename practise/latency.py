@@ -10,8 +10,8 @@ that collide in the cache make the same network up to half slower. So each turn 
 random size, which moves the activations elsewhere, and the median is over many layouts (cf. Curtsinger and
 Berger, Stabilizer, 2013).
 
-How many rounds it takes depends on how calm the machine is. So every reduction has a standard error, and where
-a precision is asked for, rounds go on until it is reached.
+How many rounds it takes depends on how calm the machine is. So every reduction has a standard error, and
+rounds go on until it is as small as asked for.
 """
 
 import math
@@ -124,7 +124,7 @@ def measure_latency(
 
 
 def enough_rounds(times: Mapping[str, list[float]], rounds: int, precision: float | None) -> int:
-    """How many rounds it takes until every reduction is known as precisely as wanted, by those taken so far.
+    """How many rounds it takes until every reduction is as precise as asked for, by those taken so far.
 
     Args:
         times: of each network in every round so far, the reference first.
@@ -139,7 +139,7 @@ def enough_rounds(times: Mapping[str, list[float]], rounds: int, precision: floa
 
 
 def reduce(times: Sequence[float], reference: Sequence[float]) -> tuple[float, float]:
-    """The reduction that a network's times and the reference's of the same rounds say, and its standard error.
+    """The reduction that a network's times and the reference's (of the same rounds) say; its standard error.
 
     The error is that of a median of independent, normal ratios whose interquartile range is theirs.
 

@@ -121,7 +121,7 @@ def is_as_noted(output: str, notes: Path = NOTES) -> bool:
 
 
 def written_at(output: Path) -> float:
-    """When an output was written, in seconds; a folder, when the last file in it was, Snakemake's stamp included."""
+    """When an output was written, in seconds; a folder: the last file in it, Snakemake's stamp included."""
     files = [path for path in output.rglob("*") if path.is_file()] if output.is_dir() else [output]
     return max(file.stat().st_mtime for file in files)
 

@@ -49,8 +49,8 @@ def render_latency(frame: pd.DataFrame) -> RenderedTable:
         text_columns=("Network", "Without", "Unstable"),
         title="Measured latency of each block",
         caption=f"What each block{f' of {network}' if one_network else ''} takes: alike blocks are dropped "
-        f"together, timed in turn with the original, and share the saving; n = {rounds} rounds{precision}.{thinner} "
-        f"Measured on {hardware_line(frame)}.",
+        f"together, timed in turn with the original, and share the saving; n = {rounds} rounds{precision}."
+        f"{thinner} Measured on {hardware_line(frame)}.",
     )
 
 

@@ -19,6 +19,8 @@ LEVELS: Mapping[str, tuple[str, Literal["--", ":"]]] = {
     "top1_before": ("no recovery", ":"),
 }
 """What is drawn across a panel, by its column: in words, and how."""
+APART = 1.05
+"""The factor by which the sources' points of one number of images lie apart, for their bars not to overlap."""
 
 
 def draw_sources(tables: Path) -> Figure:
@@ -50,11 +52,12 @@ def draw_sources(tables: Path) -> Figure:
     for ax, (network, method), cells, _ in panels:
         for column, (_, dash) in LEVELS.items():
             ax.axhline(cells[column].iloc[0], color=QUIET, linestyle=dash, linewidth=1.3, zorder=1)
-        for (images,), own in groups(cells, ("images",)):
+        for place, ((images,), own) in enumerate(groups(cells, ("images",))):
             color, marker = styles[images]
+            aside = APART ** (place - (len(styles) - 1) / 2)
             statistics = own.groupby("num_images")["top1"].agg(["mean", "std"]).fillna(0.0)
             ax.errorbar(
-                statistics.index, statistics["mean"], yerr=statistics["std"], color=color, marker=marker,
+                statistics.index * aside, statistics["mean"], yerr=statistics["std"], color=color, marker=marker,
                 markersize=7.5, markeredgecolor="white", linewidth=1.5, elinewidth=1.2,
             )  # fmt: skip
         counts = sorted(cells["num_images"].unique())
