@@ -161,6 +161,7 @@ def test_both_engines_make_the_same_bytes(by_snakemake: Run, by_dvc: Run) -> Non
 def test_the_demo_takes_over_what_snakemake_ran(by_snakemake: Run) -> None:
     assert "Everything is up to date" in run_well(by_snakemake.tree, "practise", "demo")
     assert files_of(by_snakemake.tree) == by_snakemake.made
+    assert "Nothing to be done" in run_well(by_snakemake.tree, "snakemake", "--dry-run", "all")
 
 
 def test_after_sync_dvc_finds_nothing_changed(by_snakemake: Run) -> None:

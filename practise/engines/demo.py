@@ -6,7 +6,7 @@ from pathlib import Path
 
 from practise.engines.pipeline import Pipeline
 from practise.engines.repro import refresh_hardware, reproduce
-from practise.engines.sync import NOTES, take_over
+from practise.engines.sync import NOTES, make_agree
 from practise.grid import Paths
 from practise.progress import describe_seconds
 
@@ -25,9 +25,8 @@ def demo(*, params_file: Path = Path("params.yaml")) -> int:
     log_file = Path("logs", pipeline.params.profile.name, "demo.log")
     start = time.monotonic()
     refresh_hardware(pipeline, log_file)
-    if NOTES.is_dir():
-        take_over(pipeline)
-    num_run = reproduce(pipeline, log_file)
+    make = make_agree if NOTES.is_dir() else reproduce
+    num_run = make(pipeline, log_file)
     took = describe_seconds(time.monotonic() - start)
     print(
         f"\n{num_run} of {len(pipeline.jobs)} jobs ran, {took}"

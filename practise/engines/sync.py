@@ -41,48 +41,48 @@ def sync(*, params_file: Path = Path("params.yaml")) -> int:
     pipeline = Pipeline(params_file)
     log_file = Path("logs", pipeline.params.profile.name, "sync.log")
     refresh_hardware(pipeline, log_file)
-
-    changed, vouched = take_over(pipeline)
-    stale = [job for job in changed if not vouched.issuperset(job.outs)]
-    if stale:
-        say(f"running {_count(stale)}")
-        reproduce(pipeline, log_file)
-    if changed and (left := changed_jobs(pipeline)):
-        raise EngineError(
-            f"{pipeline.file}: {_count(left)} still differ ({left[0].name}, …); did a file change meanwhile?"
-        )
-    if stale or not vouched.issuperset(out for job in pipeline.jobs for out in job.outs):
-        say("writing Snakemake's notes")
-        snakemake = ("snakemake", *configuration(pipeline))
-        output_of(*snakemake, "--touch", "--forceall", "--cores", "1", "--quiet", "all", "--", "all")
+    make_agree(pipeline, log_file)
     say(f"both engines agree: {_count(pipeline.jobs)} up to date")
     return 0
 
 
-def take_over(pipeline: Pipeline) -> tuple[list[Job], set[str]]:
-    """Record in DVC what Snakemake ran.
+def make_agree(pipeline: Pipeline, log_file: Path) -> int:
+    """Record in DVC what Snakemake ran, run what neither did, and write Snakemake's notes of it.
 
     Args:
         pipeline: The pipeline.
+        log_file: Where everything that DVC and the stages print goes.
 
     Returns:
-        The jobs that DVC found changed, and the files that Snakemake vouches for.
+        How many jobs ran.
+
+    Raises:
+        EngineError: An engine failed, or another DVC is at work here.
     """
     for sentence in mend_dvc(pipeline.file):
         say(sentence)
+    snakemake = ("snakemake", "--configfile", str(pipeline.params_file), "--replace-workflow-config")
+
     say("asking DVC what changed")
     changed = changed_jobs(pipeline)
     say(f"asking Snakemake what it ran ({_count(changed)} changed for DVC)")
-    vouched = vouched_outputs(output_of("snakemake", *configuration(pipeline), "--summary", "--", "all"))
-    if ran := [job for job in changed if vouched.issuperset(job.outs)]:
+    vouched = vouched_outputs(output_of(*snakemake, "--summary", "--", "all"))
+    ran = [job for job in changed if vouched.issuperset(job.outs)]
+    num_stale, num_run = len(changed) - len(ran), 0
+    if ran:
         say(f"recording {_count(ran)} that ran outside DVC")
         output_of("dvc", "commit", "--force", "--quiet", *targets_of(pipeline, ran, changed))
-    return changed, vouched
-
-
-def configuration(pipeline: Pipeline) -> tuple[str, ...]:
-    """Return the options by which Snakemake reads the pipeline's params file and no other."""
-    return "--configfile", str(pipeline.params_file), "--replace-workflow-config"
+    if num_stale:
+        say(f"running {num_stale} that changed")
+        num_run = reproduce(pipeline, log_file)
+    if changed and (left := changed_jobs(pipeline)):
+        raise EngineError(
+            f"{pipeline.file}: {_count(left)} still differ ({left[0].name}, …); did a file change meanwhile?"
+        )
+    if changed or not vouched.issuperset(out for job in pipeline.jobs for out in job.outs):
+        say("writing Snakemake's notes")  # DVC may also have put files of the same content anew
+        output_of(*snakemake, "--touch", "--forceall", "--cores", "1", "--quiet", "all", "--", "all")
+    return num_run
 
 
 def changed_jobs(pipeline: Pipeline) -> list[Job]:

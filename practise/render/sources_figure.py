@@ -20,7 +20,7 @@ LEVELS: Mapping[str, tuple[str, Literal["--", ":"]]] = {
 }
 """What is drawn across a panel, by its column: in words, and how."""
 APART = 1.05
-"""The factor by which the sources' points of one number of images lie apart, for their bars not to overlap."""
+"""The factor by which points of one number of images lie apart, so that their bars do not overlap."""
 
 
 def draw_sources(tables: Path) -> Figure:
@@ -54,10 +54,10 @@ def draw_sources(tables: Path) -> Figure:
             ax.axhline(cells[column].iloc[0], color=QUIET, linestyle=dash, linewidth=1.3, zorder=1)
         for place, ((images,), own) in enumerate(groups(cells, ("images",))):
             color, marker = styles[images]
-            aside = APART ** (place - (len(styles) - 1) / 2)
             statistics = own.groupby("num_images")["top1"].agg(["mean", "std"]).fillna(0.0)
+            aside = statistics.index * APART ** (place - (len(styles) - 1) / 2)
             ax.errorbar(
-                statistics.index * aside, statistics["mean"], yerr=statistics["std"], color=color, marker=marker,
+                aside, statistics["mean"], yerr=statistics["std"], color=color, marker=marker,
                 markersize=7.5, markeredgecolor="white", linewidth=1.5, elinewidth=1.2,
             )  # fmt: skip
         counts = sorted(cells["num_images"].unique())
