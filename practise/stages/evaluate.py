@@ -60,9 +60,7 @@ def run(
     write_result(out, "accuracy", {**asdict(accuracy), **cost}, made)
 
     networks = {"original": original.network, "student": recovered}
-    settings = params.latency.model_copy(
-        update={"precision": None}
-    )  # seeds repeat it
+    settings = params.latency.model_copy(update={"precision": None})  # seeds repeat it
     measured = measure_with(settings, networks, size, device)
     setting = describe_setting(settings, size, device)
     result = {**setting, **{name: asdict(latency) for name, latency in measured.items()}}

@@ -9,10 +9,10 @@ rule latency:
         f"{R}/latency/{{network}}.json",
     log:
         f"{LOGS}/latency/{{network}}.log",
+    priority: 2  # most jobs wait for it, and it for the whole machine: it starts while that is free
     conda:
         ENVIRONMENT
     threads: MACHINE
-    priority: 2  # most jobs wait for it, and it for the whole machine: it starts while that is free
     resources:
         gpu=GPU,
     params:

@@ -11,10 +11,10 @@ rule rank:
         f"{R}/rank/{{network}}/{{images}}/n{{num_images}}/s{{seed}}.json",
     log:
         f"{LOGS}/rank/{{network}}/{{images}}/n{{num_images}}/s{{seed}}.log",
+    priority: 1  # long: what is short runs beside it
     conda:
         ENVIRONMENT
     threads: THREADS
-    priority: 1  # long: what is short runs beside it
     resources:
         gpu=GPU,
     params:

@@ -15,10 +15,10 @@ rule synthesize:
         ),
     log:
         f"{LOGS}/synthesize/{{network}}.log",
+    priority: 1  # long: what is short runs beside it
     conda:
         ENVIRONMENT
     threads: THREADS
-    priority: 1  # long: what is short runs beside it
     resources:
         gpu=GPU,
     params:
