@@ -143,8 +143,8 @@ def reduce(times: Sequence[float], reference: Sequence[float]) -> tuple[float, f
 
     The error is that of a median of independent, normal ratios whose interquartile range is theirs.
 
-    >>> reduce([9, 9, 9], [10, 10, 10])
-    (0.1, 0.0)
+    >>> reduce([3, 3, 3], [4, 4, 4])
+    (0.25, 0.0)
     """
     ratios = [own / theirs for own, theirs in zip(times, reference, strict=True)]
     deviation = interquartile_range(ratios) / (2 * statistics.NormalDist().inv_cdf(0.75))

@@ -239,7 +239,7 @@ def test_check_tells_what_the_grid_runs(capsys: pytest.CaptureFixture[str]) -> N
         == """\
 profile default: 6 cells = 3 seeds × 2 targets
 runs: hardware 1, images 1, teacher 1, original 1, sample 3, latency 1, score 3, select 6, \
-recover 6, evaluate 6, rank 1, synthesize 1, sources 18, tables 1, figures 1
+recover 6, evaluate 6, rank 1, synthesize 1, sources 9, tables 1, figures 1
 results: results/default/, tables in results/default/tables/
 data: everything is there
 """

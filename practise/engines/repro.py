@@ -36,6 +36,8 @@ TYPICAL_SECONDS = {
     "recover": 20,
     "evaluate": 12,
     "rank": 120,
+    "synthesize": 85,
+    "sources": 25,
     "tables": 2,
     "figures": 4,
 }
