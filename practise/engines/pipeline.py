@@ -86,8 +86,13 @@ class Pipeline:
         return [job for stage in self.stages for job in self._jobs_of(stage)]
 
     def code(self, stage: str) -> list[str]:
-        """Return the modules and data files of ours that shape a stage's result, as `dvc.yaml` lists them."""
-        return [path for path in self.stages[stage]["deps"] if path.startswith("practise/")]
+        """Return the modules and data files of ours that shape a stage's result, as `dvc.yaml` lists them.
+
+        A folder that it lists stands for all modules in it.
+        """
+        listed = [Path(path) for path in self.stages[stage]["deps"] if path.startswith("practise/")]
+        modules = [sorted(path.glob("*.py")) if path.is_dir() else [path] for path in listed]
+        return [str(module) for module in itertools.chain.from_iterable(modules)]
 
     def section(self, stage: str, items: Mapping[str, object]) -> str:
         """Return the params that a job depends on, always the same text for the same values.
