@@ -60,12 +60,11 @@ def run(
     write_result(out, "accuracy", {**asdict(accuracy), **cost}, made)
 
     networks = {"original": original.network, "student": recovered}
-    settings = params.latency.model_copy(update={"precision": None})  # seeds repeat it
-    measured = measure_with(settings, networks, size, device)
-    setting = describe_setting(settings, size, device)
+    measured = measure_with(params.latency, networks, size, device)
+    setting = describe_setting(params.latency, size, device)
     result = {**setting, **{name: asdict(latency) for name, latency in measured.items()}}
     if params.latency.also:
-        result["also"] = measure_also(settings, networks, size, device)
+        result["also"] = measure_also(params.latency, networks, size, device)
     shaped_by = ("latency", "device", f"networks.{network}")
     write_result(
         latency, "latency", result, circumstances(params, *shaped_by, device=device, image_size=size)
