@@ -189,7 +189,7 @@ class LatencyParams(Section):
     rounds: Count = Field(description="Timed turns of each network, at least.")
     precision: Positive | None = Field(
         description="Standard error of a latency reduction above which more rounds are taken, up to ten "
-        "times as many, before anything is chosen by it; null: the rounds are all."
+        "times as many; null: the rounds are all."
     )
     warmup: Annotated[int, Field(ge=0)] = Field(description="Passes of each network before timing starts.")
     max_spread: Positive = Field(description="Relative spread above which a measurement is called unstable.")
