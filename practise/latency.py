@@ -18,7 +18,7 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -184,6 +184,24 @@ def part_of(without_all: Latency, whole: Latency, count: int) -> Latency:
     return replace(without_all, median_ms=median_ms, reduction=reduction, standard_error=error)
 
 
+def pool(looks: Sequence[Latency]) -> Latency:
+    """One latency from several measurements of the same network; each counts by its rounds."""
+    rounds = sum(look.rounds for look in looks)
+
+    def mean(values: Iterable[float]) -> float:
+        return sum(value * look.rounds for value, look in zip(values, looks, strict=True)) / rounds
+
+    return Latency(
+        median_ms=mean(look.median_ms for look in looks),
+        spread=mean(look.spread for look in looks),
+        reduction=mean(look.reduction for look in looks),
+        standard_error=math.hypot(*(look.standard_error * look.rounds for look in looks)) / rounds,
+        rounds=rounds,
+        others=mean(look.others for look in looks),
+        unstable=any(look.unstable for look in looks),
+    )
+
+
 def time_on_cpu(network: Callable[[Tensor], Tensor], images: Tensor, sizes: random.Random) -> float:
     """Milliseconds of one pass by the wall clock: after an untimed pass, the fastest of a few.
 
@@ -269,7 +287,7 @@ def measure_also(
 
 
 def describe_setting(settings: LatencyParams, image_size: int, device: torch.device) -> dict[str, Any]:
-    """What a latency belongs to: device, threads, number format, batch and image size."""
+    """What a latency belongs to: device, threads, number format, batch and image size, how it is taken."""
     return {
         "batch_size": settings.batch_size,
         "image_size": image_size,
@@ -279,4 +297,6 @@ def describe_setting(settings: LatencyParams, image_size: int, device: torch.dev
         "device_name": device_name(device),
         "rounds": settings.rounds,
         "precision": settings.precision,
+        "warmup": settings.warmup,
+        "max_spread": settings.max_spread,
     }

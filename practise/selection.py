@@ -11,6 +11,7 @@ come from a file, and the same files give the same blocks.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -278,23 +279,35 @@ def select_progressively(distance: Callable[[Sequence[str]], float], goal: Goal)
 
 
 def search_share(
-    measure: Callable[[float], float], target: float, known: dict[float, float], tolerance: float
+    measure: Callable[[float], float],
+    target: float,
+    known: dict[float, float],
+    tolerance: float,
+    confirmations: int = 0,
 ) -> None:
     """Measure shares of filters until one of them has the reduction that is wanted.
 
     From a guess outwards until the target lies between two shares, then between these: where a straight line
-    crosses the target, and half-way where the same end moved twice.
+    crosses the target, and half-way where the same end moved twice. Where measurements are noisy, the first
+    share that seems right may owe it to luck, so it can be measured again before it is taken.
 
     Args:
-        measure: the reduction without a share of the filters.
+        measure: the reduction without a share of the filters, by all that was measured of this share so far.
         target: the reduction that is wanted.
         known: reductions by share, to which those that are measured are added.
         tolerance: how near is near enough.
+        confirmations: how often a share that seems right is measured again.
     """
     ends: list[tuple[float, float | None]] = []
-    for _ in range(MOST_MEASURED):
-        if any(abs(reduction - target) <= tolerance for reduction in known.values()):
-            return
+    confirmed: Counter[float] = Counter()
+    for _ in range(MOST_MEASURED + confirmations):
+        nearest = min(known, key=lambda share: abs(known[share] - target), default=None)
+        if nearest is not None and abs(known[nearest] - target) <= tolerance:
+            if confirmed[nearest] == confirmations:
+                return
+            known[nearest] = measure(nearest)
+            confirmed[nearest] += 1
+            continue
         above = min((share for share in known if known[share] >= target), default=None)
         below = max((share for share in known if above is None or share < above), default=0.0)
         stuck = len(ends) > 1 and (ends[-1][0] == ends[-2][0] == below or ends[-1][1] == ends[-2][1] == above)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from made_images import BLOCKS_ALONE, make_folder, make_params
 
 from practise import hardware
@@ -12,7 +13,7 @@ from practise.files import read_result, write_result
 from practise.images import open_source
 from practise.images.manifest import Listing, write_listing
 from practise.images.reading import hash_images
-from practise.networks import Preprocessing, Teacher, save_teacher
+from practise.networks import Preprocessing, Teacher, load_teacher, save_teacher
 from practise.pruning import Pruning
 from practise.stages import evaluate
 from practise.students import prune, save_student
@@ -72,7 +73,10 @@ def write_inputs(folder: Path, also: list[int] | None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("also", [None, [1, 3]])
-def test_latency_is_measured_at_every_batch_size(tmp_path: Path, also: list[int] | None) -> None:
+def test_latency_is_measured_at_every_batch_size(
+    tmp_path: Path, also: list[int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     evaluate.run(**write_inputs(tmp_path, also))
     result = read_result(tmp_path / "latency.json", "latency")
     assert result["batch_size"] == 2
@@ -84,3 +88,36 @@ def test_latency_is_measured_at_every_batch_size(tmp_path: Path, also: list[int]
         assert record["original"]["reduction"] == 0
         assert record["student"]["median_ms"] > 0
     assert read_result(tmp_path / "accuracy.json", "accuracy")["num_images"] == 10
+
+
+def test_networks_of_the_same_layers_share_a_latency_and_others_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    taken: list[int] = []
+    measure_with = evaluate.measure_with
+
+    def measure(*values: Any) -> Any:
+        taken.append(1)
+        return measure_with(*values)
+
+    monkeypatch.setattr(evaluate, "measure_with", measure)
+    values, latency = write_inputs(tmp_path, None), tmp_path / "latency.json"
+
+    def evaluate_without(pruning: Pruning, **flags: bool) -> bytes:
+        teacher = load_teacher(values["teacher"])
+        student = prune(teacher, pruning)
+        torch.nn.init.ones_(next(student.parameters()))
+        described = {"network": "small", **pruning.describe()}
+        save_student(student, described, values["student"], values["card"], {})
+        evaluate.run(**values, **flags)
+        return latency.read_bytes()
+
+    first = evaluate_without(Pruning(["layer1.1"]))
+    assert evaluate_without(Pruning(["layer1.1"])) == first
+    assert len(taken) == 1
+    evaluate_without(Pruning(filters_removed=0.5))
+    evaluate_without(Pruning(filters_removed=0.5))
+    assert len(taken) == 2
+    evaluate_without(Pruning(["layer1.1"]), again=True)
+    assert len(taken) == 3

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from practise.cifar import CifarResNet
 from practise.contention import OtherWork
 from practise.cost import count_gmacs
 from practise.files import read_result, write_result
-from practise.latency import Latency, enough_rounds, measure_latency, part_of, reduce, summarise
+from practise.latency import Latency, enough_rounds, measure_latency, part_of, pool, reduce, summarise
 from practise.networks import Preprocessing, Teacher, save_teacher
 from practise.pruning import Pruning
 from practise.selection import MOST_REMOVED
@@ -108,6 +109,22 @@ def test_more_rounds_are_taken_of_a_restless_network(monkeypatch: pytest.MonkeyP
     assert 60 < measured.rounds <= 300
     assert measured.standard_error <= 0.01 or measured.rounds == 300
     assert measure_latency(networks, **shape, rounds=30)["other"].rounds == 30
+
+
+def test_measurements_of_one_network_are_pooled_by_their_rounds() -> None:
+    pooled = pool(
+        [Latency(10.0, 0.1, 0.3, 0.03, 100, 0.0, False), Latency(13.0, 0.4, 0.0, 0.0, 50, 0.3, True)]
+    )
+    expected = {
+        "median_ms": 11,
+        "spread": 0.2,
+        "reduction": 0.2,
+        "standard_error": 0.02,
+        "rounds": 150,
+        "others": 0.1,
+    }
+    assert asdict(pooled) == pytest.approx({**expected, "unstable": True})
+    assert pool([pooled]) == pooled
 
 
 @pytest.mark.parametrize(
@@ -236,6 +253,18 @@ def test_shares_of_filters_are_searched_from_both_sides_of_each_reduction(
         errors = [point["reduction"] - target for point in points]
         assert min(map(abs, errors)) <= stage.TOLERANCE or min(errors) < 0 < max(errors)
         assert min(map(abs, errors)) < 0.05
+
+
+def test_the_share_of_filters_that_is_found_is_measured_again(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stage, "measure_with", count_weights)
+    teacher = write_inputs()
+    halved, whole = prune(teacher, Pruning(filters_removed=0.5)), teacher.network
+    target = count_weights(None, {"original": whole, "halved": halved})["halved"].reduction
+    points = run_stage(thinner=[target])["thinner"]
+    nearest = min(points, key=lambda point: abs(point["reduction"] - target))
+    assert nearest["reduction"] == pytest.approx(target, abs=stage.TOLERANCE)
+    assert nearest["rounds"] == 60 * (1 + stage.CONFIRMATIONS)
 
 
 def test_a_machine_measures_once_and_for_other_reductions_only_thinner_networks_again(

@@ -358,6 +358,25 @@ def test_the_search_for_a_share_comes_near_in_a_few_measurements(target, power, 
     assert not asked or already.isdisjoint(asked)
 
 
+def test_a_lucky_share_is_measured_again_and_left_where_its_mean_misses() -> None:
+    looks: dict[float, list[float]] = {}
+
+    def measure(share: float) -> float:
+        seen = looks.setdefault(share, [])
+        seen.append(
+            share + (0.3 * 0.2 if share == 0.3 and not seen else 0.0) - 0.16
+        )  # 0.2 at first, then 0.14
+        return sum(seen) / len(seen)
+
+    known: dict[float, float] = {}
+    search_share(measure, 0.2, known, 0.01, confirmations=2)
+    assert len(looks[0.3]) == 2
+    nearest = min(known, key=lambda share: abs(known[share] - 0.2))
+    assert abs(known[nearest] - 0.2) <= 0.01
+    assert nearest != 0.3
+    assert len(looks[nearest]) == 3
+
+
 def test_a_search_for_what_filters_cannot_reach_ends():
     known: dict[float, float] = {}
     search_share(lambda share: 0.3 * share, 0.5, known, 0.01)

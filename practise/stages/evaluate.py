@@ -1,7 +1,12 @@
-"""Measure the recovered network: accuracy and size, and its latency beside the original's."""
+"""Measure the recovered network: accuracy and size, and its latency beside the original's.
+
+Recovered networks of the same layers share one latency (`practise.kept`), whichever method, images or seed
+they come from; `--again` measures anew.
+"""
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from practise.accuracy import check_classes, evaluate_accuracy
 from practise.cost import count_gmacs, count_params
@@ -9,6 +14,7 @@ from practise.files import write_result
 from practise.hardware import check, circumstances, resolve_device
 from practise.images.loading import stream_evaluation
 from practise.images.manifest import read_listing
+from practise.kept import measure_once
 from practise.latency import describe_setting, measure_also, measure_with
 from practise.networks import load_teacher
 from practise.params import Params
@@ -29,6 +35,7 @@ def run(
     hardware: Path,
     out: Path,
     latency: Path,
+    again: bool = False,
 ) -> None:
     """Measure the recovered network.
 
@@ -42,8 +49,9 @@ def run(
         hardware: The description of this machine, JSON.
         out: The accuracy and the size, JSON.
         latency: The latencies of the original and the recovered network, JSON.
+        again: Measure the latency, also when this machine's measurement of such a network was kept.
     """
-    check(hardware)
+    machine = check(hardware)
     device = resolve_device(params.device.name)
     original = load_teacher(teacher)
     recovered = load_student(original, student, card).network
@@ -59,13 +67,20 @@ def run(
     )
     write_result(out, "accuracy", {**asdict(accuracy), **cost}, made)
 
-    networks = {"original": original.network, "student": recovered}
-    measured = measure_with(params.latency, networks, size, device)
     setting = describe_setting(params.latency, size, device)
-    result = {**setting, **{name: asdict(latency) for name, latency in measured.items()}}
-    if params.latency.also:
-        result["also"] = measure_also(params.latency, networks, size, device)
+    layers = [str(original.network), str(recovered)]
+
+    def side_by_side() -> dict[str, Any]:
+        networks = {"original": original.network, "student": recovered}
+        measured = measure_with(params.latency, networks, size, device)
+        result = {**setting, **{name: asdict(latency) for name, latency in measured.items()}}
+        if params.latency.also:
+            result["also"] = measure_also(params.latency, networks, size, device)
+        return result
+
     shaped_by = ("latency", "device", f"networks.{network}")
+    made = circumstances(params, *shaped_by, device=device, image_size=size)
+    depends = [machine, setting, params.latency.also, layers]
     write_result(
-        latency, "latency", result, circumstances(params, *shaped_by, device=device, image_size=size)
+        latency, "latency", measure_once("recovered", depends, side_by_side, made, again=again), made
     )

@@ -3,14 +3,12 @@
 Blocks are measured as `practise.savings` says. For methods that prune filters, the share of filters is
 searched whose absence saves what the target asks for.
 
-Which blocks are dropped follows from these latencies, so a machine measures them once: the measurement is
-kept in `.practise/`, and as long as machine, network and settings are the same, results that were deleted
-come back from it with the same choices. `--again` measures anew.
+What is pruned follows from these latencies, so a machine measures them once (`practise.kept`); `--again`
+measures anew.
 """
 
 import copy
-import hashlib
-import json
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -21,20 +19,21 @@ import torch
 
 from practise.blocks import alike_blocks
 from practise.cost import count_gmacs
-from practise.files import read_result, write_result
+from practise.files import write_result
 from practise.filters import ROUND_TO, choose_filters, find_inner_convolutions, keep_filters_
 from practise.hardware import check, circumstances, resolve_device
-from practise.latency import describe_setting, measure_with
+from practise.kept import measure_once
+from practise.latency import Latency, describe_setting, measure_with, pool
 from practise.networks import Teacher, load_teacher
 from practise.params import Params
 from practise.savings import measure_savings
 from practise.selection import search_share
 
 OUTPUTS = ("out",)
-KEPT = Path(".practise", "latency")
-"""Where this machine's measurements are kept, in the project's folder and out of git."""
 TOLERANCE = 0.01
 """How near to the target the latency without filters should come."""
+CONFIRMATIONS = 2
+"""How often a share of filters that seems right is measured again: one number decides for many cells."""
 
 
 def run(
@@ -53,19 +52,14 @@ def run(
     device = resolve_device(params.device.name)
     original = load_teacher(teacher)
     size = original.preprocessing.image_size
-    setting = {**describe_setting(params.latency, size, device), "max_spread": params.latency.max_spread}
+    setting = describe_setting(params.latency, size, device)
     groups = alike_blocks(original.network, original.card["blocks"], size)
     subject = [*(original.card[key] for key in ("library", "architecture", "num_classes")), groups]
     sections = ("latency", "device", f"networks.{network}")
     made = circumstances(params, *sections, device=device, image_size=size)
 
     def once(what: str, measure: Callable[[], dict[str, Any]], *depends: Any) -> dict[str, Any]:
-        """What was measured on this machine, now or before."""
-        key = [machine, setting, params.latency.warmup, subject, what, *depends]
-        kept = KEPT / f"{what}-{_hash(key)}.json"
-        if again or not kept.is_file():
-            write_result(kept, "latency", measure(), made)
-        return read_result(kept, "latency")
+        return measure_once(what, [machine, setting, subject, *depends], measure, made, again=again)
 
     def without_blocks() -> dict[str, Any]:
         return measure_savings(
@@ -76,10 +70,10 @@ def run(
             lambda networks: measure_with(params.latency, networks, size, device),
         )
 
-    blocks = once("blocks", without_blocks, "and without all")
+    blocks = once("blocks", without_blocks)
     wanted = params.latency.thinner
     thinner = (
-        once("thinner", partial(_thinner, params, original, device), wanted, ROUND_TO)
+        once("thinner", partial(_thinner, params, original, device), wanted, ROUND_TO, CONFIRMATIONS)
         if wanted
         else {"thinner": []}
     )
@@ -91,22 +85,22 @@ def _thinner(params: Params, original: Teacher, device: torch.device) -> dict[st
     size = original.preprocessing.image_size
     gmacs = count_gmacs(original.network, size)
     convolutions = find_inner_convolutions(original.network, size)
-    points: list[dict[str, Any]] = []
+    looks: defaultdict[float, list[Latency]] = defaultdict(list)
+    macs: dict[float, float] = {}
 
     def measure(share: float) -> float:
         kept = choose_filters(original.network, convolutions, share)
         network = keep_filters_(copy.deepcopy(original.network), kept, size)
         networks = {"original": original.network, "thinner": network}
-        latency = measure_with(params.latency, networks, size, device)["thinner"]
-        macs_reduction = 1 - count_gmacs(network, size) / gmacs
-        points.append({"share": share, **asdict(latency), "macs_reduction": macs_reduction})
-        return latency.reduction
+        looks[share].append(measure_with(params.latency, networks, size, device)["thinner"])
+        macs[share] = 1 - count_gmacs(network, size) / gmacs
+        return pool(looks[share]).reduction
 
     known: dict[float, float] = {}
     for target in params.latency.thinner or ():
-        search_share(measure, target, known, TOLERANCE)
-    return {"thinner": sorted(points, key=lambda point: point["share"])}
-
-
-def _hash(values: Any) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+        search_share(measure, target, known, TOLERANCE, CONFIRMATIONS)
+    points = [
+        {"share": share, **asdict(pool(looks[share])), "macs_reduction": macs[share]}
+        for share in sorted(looks)
+    ]
+    return {"thinner": points}
