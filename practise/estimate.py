@@ -12,11 +12,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import torch
 
 from practise.blocks import droppable_blocks
+from practise.criteria import CRITERIA
 from practise.errors import PractiseError
 from practise.grid import Cell, cells, first_outputs, studies, trials
 from practise.hardware import device_name, resolve_device
@@ -35,8 +37,10 @@ STEPS = 3
 """Steps that are measured, after one that is not."""
 ASSUMED = 50_000
 """Evaluation images where they are not there to be counted: ImageNet's."""
-THINNER_TRIES = 6
-"""Networks that the search for a share of filters times, about."""
+THINNER_TRIES = 8
+"""Measurements that the search for a share of filters takes, about."""
+PRECISE = 3
+"""Times as many rounds as are asked for, about, where a precision is asked for too."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,8 @@ def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) 
     def spend(stage: str, network: str, work: Work) -> None:
         seconds[stage] += work.seconds(paces[network])
 
-    timed = Work(passed=(PASSES + 1) * params.latency.rounds * params.latency.batch_size)
+    rounds = params.latency.rounds * (1 if params.latency.precision is None else PRECISE)
+    timed = Work(passed=(PASSES + 1) * rounds * params.latency.batch_size)
     for network in params.grid.networks:
         pairs = paces[network].blocks + 1 + THINNER_TRIES * len(params.latency.thinner or ())
         spend("latency", network, timed * 2 * pairs)
@@ -168,7 +173,9 @@ def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) 
         spend("score", cell.network, scoring(params, cell, paces[cell.network].blocks))
     for cell in grid:
         spend("recover", cell.network, recovering(params, cell.method))
-        spend("evaluate", cell.network, timed * 2 + Work(passed=evaluated[cell.images]))
+        spend("evaluate", cell.network, Work(passed=evaluated[cell.images]))
+    for network, *_ in {layers_left(params, cell) for cell in grid}:
+        spend("evaluate", network, timed * 2)
     rank, sources, made = params.rank, params.sources, params.synthesize
     for study in studies(params):
         sets = paces[study.network].blocks + len(rank.criteria) * len(rank.counts)
@@ -182,6 +189,14 @@ def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) 
             spend("sources", trial.network, recovering(params, method) + passed)
         spend("sources", trial.network, passed * 2)
     return {stage: seconds[stage] / 3600 for stage in first_outputs(params) if stage in seconds}
+
+
+def layers_left(params: Params, cell: Cell) -> tuple[Any, ...]:
+    """What decides which layers a cell's network keeps, about; cells where it is the same share a latency."""
+    criterion = params.methods[cell.method].criterion
+    if CRITERIA[criterion].looks:
+        return cell.network, cell.target, cell
+    return cell.network, cell.target, criterion
 
 
 def scoring(params: Params, cell: Cell, blocks: int) -> Work:

@@ -25,21 +25,21 @@ from practise.grid import Paths
 from practise.progress import describe_seconds
 
 TYPICAL_SECONDS = {
-    "hardware": 5,
+    "hardware": 7,
     "images": 2,
-    "teacher": 28,
-    "original": 9,
+    "teacher": 35,
+    "original": 11,
     "sample": 1,
-    "latency": 35,
-    "score": 9,
-    "select": 1,
-    "recover": 20,
-    "evaluate": 12,
-    "rank": 120,
-    "synthesize": 85,
-    "sources": 25,
+    "latency": 140,
+    "score": 2,
+    "select": 3,
+    "recover": 18,
+    "evaluate": 14,
+    "rank": 220,
+    "synthesize": 120,
+    "sources": 38,
     "tables": 2,
-    "figures": 4,
+    "figures": 14,
 }
 """What a job of the embedded default takes on two cores, its start included: the first guess."""
 
