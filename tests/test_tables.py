@@ -306,6 +306,24 @@ def test_a_scheme_that_misses_its_target_is_marked() -> None:
     assert r"17.0 \ddag{}" in (OUT / "schemes.tex").read_text()
 
 
+def test_a_measurement_that_all_seeds_share_has_no_spread() -> None:
+    params = scheme_params(seeds=[0, 1, 2], targets=[0.2])
+    write_results(params)
+    for cell in cells(params):
+        if cell.method == "mir":
+            path = Paths.of(params).student_latency(cell)
+            content = json.loads(path.read_text())
+            content["result"]["student"] |= {"reduction": 0.19, "median_ms": 4.2}
+            path.write_text(json.dumps(content))
+    write_tables(params, OUT)
+    text = (OUT / "schemes.md").read_text()
+    rows = markdown_rows(text)
+    assert row_of(rows, "MiR")["Latency reduction %"] == "19.0"
+    assert row_of(rows, "MiR")["Median ms"] == "4.20"
+    assert "±" in row_of(rows, "PRACTISE")["Latency reduction %"]
+    assert "A time without ± is one measurement, which networks of the same layers share." in text
+
+
 def test_only_where_latencies_match_the_caption_says_so() -> None:
     sentence = "Every scheme prunes until its measured latency meets the target."
     by_macs = {"criterion": "l1_filters", "loss": "mimic", "preset": "default", "select": {"match": "macs"}}

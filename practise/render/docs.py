@@ -29,6 +29,7 @@ from practise.render.names import (
     method_title,
     number,
     plus_minus,
+    plus_minus_time,
     target_title,
 )
 from practise.render.tables import TABLES, write_rendered
@@ -166,7 +167,9 @@ def _kept(schemes: pd.DataFrame) -> list[str]:
     phrases = []
     for scheme in told:
         top1 = plus_minus(scheme["top1_mean"], scheme["top1_std"], 1)
-        saved = plus_minus(100 * scheme["measured_reduction_mean"], 100 * scheme["measured_reduction_std"], 1)
+        saved = plus_minus_time(
+            100 * scheme["measured_reduction_mean"], 100 * scheme["measured_reduction_std"], 1
+        )
         best = (
             ", the best that prunes filters,"
             if scheme["style"] == "filters" and len(told) < len(schemes)

@@ -94,6 +94,20 @@ def plus_minus(mean: float, std: float, digits: int) -> str:
     return number(mean, digits) if pd.isna(std) else f"{number(mean, digits)} ± {number(std, digits)}"
 
 
+def plus_minus_time(mean: float, std: float, digits: int) -> str:
+    """Return "mean ± std" of times or reductions, the mean alone where all are one and the same measurement.
+
+    >>> plus_minus_time(2.0, 1.414, 1), plus_minus_time(2.0, 0.0, 1)
+    ('2.0 ± 1.4', '2.0')
+    """
+    return plus_minus(mean, float("nan") if is_shared(std) else std, digits)
+
+
+def is_shared(std: float) -> bool:
+    """Whether times with this standard deviation are one and the same measurement."""
+    return abs(std) < 1e-9
+
+
 def number(value: float, digits: int, *, signed: bool = False) -> str:
     """Return `value` with fixed decimals and a true minus sign; a missing value is a dash, never 0.
 

@@ -15,9 +15,11 @@ from practise.render.frames import fewshot_frame
 from practise.render.names import (
     block_list,
     hardware_line,
+    is_shared,
     method_title,
     number,
     plus_minus,
+    plus_minus_time,
     target_title,
 )
 from practise.render.tidy import (
@@ -161,7 +163,7 @@ def _scheme(scheme: pd.Series, batches: list[str]) -> dict[str, str]:
         "Paper %": number(scheme["paper_top1"], 1),
         "Δ": number(scheme["delta"], 1, signed=True),
         "Latency reduction %": _marked(_percent(scheme, "measured_reduction"), unstable + off_target),
-        "Median ms": _marked(plus_minus(scheme["median_ms_mean"], scheme["median_ms_std"], 2), unstable),
+        "Median ms": _marked(plus_minus_time(scheme["median_ms_mean"], scheme["median_ms_std"], 2), unstable),
         "GMACs": number(scheme["gmacs"], 3),
         "Params M": number(scheme["params"] / 1e6, 2),
         "Pruned": _pruned(scheme),
@@ -175,7 +177,7 @@ def _pruned(scheme: pd.Series) -> str:
 
 
 def _percent(scheme: pd.Series, share: str) -> str:
-    return plus_minus(100 * scheme[f"{share}_mean"], 100 * scheme[f"{share}_std"], 1)
+    return plus_minus_time(100 * scheme[f"{share}_mean"], 100 * scheme[f"{share}_std"], 1)
 
 
 def _marked(text: str, marks: str) -> str:
@@ -218,4 +220,6 @@ def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
         )
     if (frame["off_target"].astype(float).abs() > FAR).any():
         notes.append(f"{OFF_TARGET} Measured more than {100 * FAR:g} points away from the target.")
+    if frame["measured_reduction_std"].map(is_shared).any():
+        notes.append("A time without ± is one measurement, which networks of the same layers share.")
     return tuple(notes)
