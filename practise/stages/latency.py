@@ -11,11 +11,12 @@ import copy
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from practise.blocks import alike_blocks
 from practise.cost import count_gmacs
@@ -86,21 +87,24 @@ def _thinner(params: Params, original: Teacher, device: torch.device) -> dict[st
     gmacs = count_gmacs(original.network, size)
     convolutions = find_inner_convolutions(original.network, size)
     looks: defaultdict[float, list[Latency]] = defaultdict(list)
-    macs: dict[float, float] = {}
 
-    def measure(share: float) -> float:
+    @cache
+    def without(share: float) -> tuple[nn.Module, float]:
+        """The thinner network, and the share of the MACs that it saves."""
         kept = choose_filters(original.network, convolutions, share)
         network = keep_filters_(copy.deepcopy(original.network), kept, size)
-        networks = {"original": original.network, "thinner": network}
+        return network, 1 - count_gmacs(network, size) / gmacs
+
+    def measure(share: float) -> float:
+        networks = {"original": original.network, "thinner": without(share)[0]}
         looks[share].append(measure_with(params.latency, networks, size, device)["thinner"])
-        macs[share] = 1 - count_gmacs(network, size) / gmacs
         return pool(looks[share]).reduction
 
     known: dict[float, float] = {}
     for target in params.latency.thinner or ():
         search_share(measure, target, known, TOLERANCE, CONFIRMATIONS)
     points = [
-        {"share": share, **asdict(pool(looks[share])), "macs_reduction": macs[share]}
+        {"share": share, **asdict(pool(looks[share])), "macs_reduction": without(share)[1]}
         for share in sorted(looks)
     ]
     return {"thinner": points}
