@@ -118,11 +118,11 @@ def prepare_environment(device: DeviceSettings, timed: bool = False) -> None:
     Args:
         device: The section `device` of the params.
         timed: Whether latency will be measured. Elsewhere idle threads sleep, because spinning ones slow
-            other jobs on the same cores down tenfold, and freed memory is kept for the next tensor.
+            other jobs on the same cores down tenfold.
     """
+    keep_freed_memory()
     if not timed:
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-        _keep_freed_memory()
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(device.threads)
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS repeats its bits only with a fixed workspace
@@ -142,6 +142,23 @@ def prepare(device: DeviceSettings) -> None:
     torch.backends.cudnn.benchmark = False
     # Filling fresh memory guards against reading it unwritten; its time would be measured as latency.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def keep_freed_memory() -> bool:
+    """Have glibc keep freed memory for the next tensor, for as long as the process lives.
+
+    Left alone it gives memory back to the kernel, which clears every page that it hands out anew. On a
+    virtual machine that is up to half of a training step and a third of a pass; which passes it hits hangs
+    on what was freed before, so on the networks that are measured beside.
+
+    Returns:
+        Whether memory is kept; where there is no glibc, nothing changes.
+    """
+    mmap_max, trim_threshold = -4, -1  # glibc's names of what mallopt sets, in malloc.h
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    libc = ctypes.CDLL(None)
+    return bool(libc.mallopt(mmap_max, 0) and libc.mallopt(trim_threshold, -1))
 
 
 def device_name(device: "torch.device") -> str:
@@ -220,18 +237,6 @@ def cpu_name() -> str:
     if sys.platform == "darwin":
         return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
     return platform.processor() or platform.machine()
-
-
-def _keep_freed_memory() -> None:
-    """Have glibc keep freed memory for the next tensor: a training step then takes half as long.
-
-    Left alone, every activation above 32 MB is mapped anew and cleared page by page.
-    """
-    mmap_max, trim_threshold = -4, -1  # glibc's names of what mallopt sets, in malloc.h
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(mmap_max, 0)
-        libc.mallopt(trim_threshold, 2**31 - 1)
 
 
 def _computes_bf16(device: "torch.device") -> bool:

@@ -8,7 +8,8 @@ device that serves one network. Of a few timed passes the fastest counts; others
 Where in memory activations come to lie is chance, but it stays for as long as a process lives, and addresses
 that collide in the cache make the same network up to half slower. So each turn on a CPU holds some memory of
 random size, which moves the activations elsewhere, and the median is over many layouts (cf. Curtsinger and
-Berger, Stabilizer, 2013).
+Berger, Stabilizer, 2013). And the process keeps the memory that a pass frees, as a runtime that serves one
+network does: to fetch it anew took some passes a third longer, whichever network's turn it was.
 
 How many rounds it takes depends on how calm the machine is. So every reduction has a standard error, and
 rounds go on until it is as small as asked for.
@@ -27,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from practise.contention import OtherWork
-from practise.hardware import device_name, dtype_name, resolve_dtype
+from practise.hardware import device_name, dtype_name, keep_freed_memory, resolve_dtype
 from practise.params import LatencyParams
 from practise.progress import track
 
@@ -85,6 +86,8 @@ def measure_latency(
 ) -> dict[str, Latency]:
     """Latency of each network, side by side; the first is the reference for reductions.
 
+    From then on the process keeps the memory that it frees (`keep_freed_memory`).
+
     Args:
         networks: networks by name; they are moved to the device and number format, channels last.
         batch_size: images in a forward pass.
@@ -98,6 +101,7 @@ def measure_latency(
         max_spread: spread above which a network's measurement is called unstable.
         description: what progress is told of.
     """
+    keep_freed_memory()
     noise = torch.randn(batch_size, 3, image_size, image_size, generator=torch.Generator().manual_seed(0))
     images = noise.to(device, dtype, memory_format=torch.channels_last)
     ready = {
@@ -299,4 +303,5 @@ def describe_setting(settings: LatencyParams, image_size: int, device: torch.dev
         "precision": settings.precision,
         "warmup": settings.warmup,
         "max_spread": settings.max_spread,
+        "memory": "kept" if keep_freed_memory() else "returned",
     }
