@@ -6,6 +6,7 @@ rule hardware:
         f"{R}/hardware.json",
     log:
         f"{LOGS}/hardware.log",
+    priority: 2  # `latency` waits for it
     conda:
         ENVIRONMENT
     params:

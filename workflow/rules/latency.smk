@@ -9,7 +9,7 @@ rule latency:
         f"{R}/latency/{{network}}.json",
     log:
         f"{LOGS}/latency/{{network}}.log",
-    priority: 2  # most jobs wait for it, and it for the whole machine: it starts while that is free
+    priority: 2  # most jobs wait for it: it starts while the whole machine is free
     conda:
         ENVIRONMENT
     threads: MACHINE

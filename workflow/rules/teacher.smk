@@ -1,4 +1,5 @@
-# The original network.
+# The original network. It is short and takes the whole machine, which is then free for `latency`: most jobs wait for
+# that one.
 rule teacher:
     input:
         code=code("teacher"),
@@ -9,7 +10,7 @@ rule teacher:
         f"{LOGS}/teacher/{{network}}.log",
     conda:
         ENVIRONMENT
-    threads: THREADS
+    threads: MACHINE
     resources:
         gpu=GPU,
     params:
