@@ -195,7 +195,6 @@ def made_up_trial(params: Params, trial: Study, rng: np.random.Generator) -> dic
         "kind": kind,
         "dropped_blocks": BLOCKS[1:4],
         "num_evaluation": 656,
-        "top1_original": 84.2,
         "top1_before": 61.3,
         "methods": [
             {"method": name, "preset": "default", "top1": round(float(best + rng.normal(0, 0.4)), 4)}

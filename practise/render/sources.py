@@ -39,9 +39,11 @@ def sources_frame(params: Params) -> pd.DataFrame:
     results, rows = Results(params), []
     for trial in trials(params):
         result = results.read(results.paths.sources(trial), "sources")
+        original = results.read(results.paths.original(trial.network, params.sources.evaluation), "accuracy")
         shared = {
             **vars(trial),
-            **{key: result[key] for key in ("kind", "top1_before", "top1_original", "num_evaluation")},
+            **{key: result[key] for key in ("kind", "top1_before", "num_evaluation")},
+            "top1_original": original["top1"],
             "dropped_blocks": " ".join(result["dropped_blocks"]),
             "evaluation": params.sources.evaluation,
         }

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 OUTPUTS = ("out",)
-ORIGINAL, BARE = "the original", "without recovery"
-"""What accuracies are kept under beside the methods'; no method has a name with a space."""
+BARE = "without recovery"
+"""What that accuracy is kept under beside the methods'; no method has a name with a space."""
 
 
 def run(
@@ -81,8 +81,7 @@ def run(
         return evaluate_accuracy(pruned, evaluation.batches(), device).top1
 
     if not top1:
-        bare = pruning.apply_(copy.deepcopy(whole), original.preprocessing.image_size)
-        top1 = {ORIGINAL: accuracy(copy.deepcopy(whole)), BARE: accuracy(bare)}
+        top1 = {BARE: accuracy(pruning.apply_(copy.deepcopy(whole), original.preprocessing.image_size))}
     for method, (recipe, ridge) in track(recipes.items(), "recover by each method", len(recipes)):
         if method not in top1:
             student, mimicked = start_recovery(whole, pruning, few, recipe, ridge)
@@ -93,7 +92,6 @@ def run(
         "kind": params.images[images].source,
         "dropped_blocks": list(settings.blocks),
         "num_evaluation": len(evaluation),
-        "top1_original": top1[ORIGINAL],
         "top1_before": top1[BARE],
         "methods": [
             {
