@@ -187,7 +187,7 @@ def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) 
         passed = Work(passed=evaluated[sources.evaluation])
         for method in sources.methods:
             spend("sources", trial.network, recovering(params, method) + passed)
-        spend("sources", trial.network, passed * 2)
+        spend("sources", trial.network, passed)
     return {stage: seconds[stage] / 3600 for stage in first_outputs(params) if stage in seconds}
 
 

@@ -42,9 +42,8 @@ def test_hours_are_images_times_pace() -> None:
     sets = PACE.blocks + len(params.rank.criteria) * len(params.rank.counts)
     assert told["rank"] == pytest.approx(len(studies(params)) * sets * one / 3600)
     methods = len(params.sources.methods)
-    assert told["sources"] == pytest.approx(
-        len(trials(params)) * (methods * one + 2 * IMAGES * PACE.forward) / 3600
-    )
+    bare = IMAGES * PACE.forward
+    assert told["sources"] == pytest.approx(len(trials(params)) * (methods * one + bare) / 3600)
 
 
 def test_the_authors_score_takes_training_and_ours_passes() -> None:
