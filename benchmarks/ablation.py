@@ -1,9 +1,9 @@
 """What does each ingredient give? One is taken away at a time, all else stays.
 
-python -m benchmarks.ablation --params-file pipelines/cifar10-resnet56/params.yaml
+python -m benchmarks.ablation --params-file studies/cifar10-resnet56/params.yaml
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -11,12 +11,12 @@ import pandas as pd
 
 from benchmarks.case import SHARED, Case, ask, main, one_cell
 from benchmarks.report import machine_line, publish
-from practise.hardware import prepare_environment
-from practise.params import load_params
+from practise.machine.devices import prepare_environment
 from practise.render.names import block_list
+from practise.settings.reading import load_params
 
 if TYPE_CHECKING:
-    from practise.recovery import RecoveryRecipe
+    from practise.recovery.params import RecoveryRecipe
 
 
 QUICK_STEPS = 60
@@ -55,7 +55,7 @@ def variants(search: str, default: "RecoveryRecipe", official: "RecoveryRecipe")
     other = "adapted" if default.batch_norm == "frozen" else "frozen"
 
     def changed(title: str, **changes: Any) -> Variant:
-        return Variant(title, search, replace(default, **changes))
+        return Variant(title, search, default.but(**changes))
 
     authors = f"the authors' recovery, {official.steps} steps"
     return [
@@ -79,12 +79,13 @@ def run() -> None:
     asked = ask(__doc__.partition("\n")[0])
     prepare_environment(load_params(asked.params_file).device)
     from benchmarks.trials import Trials
-    from practise.presets import recovery_recipe
-    from practise.recovery import OFFICIAL
+    from practise.recovery.params import RecoveryRecipe
+    from practise.settings.presets import recovery_recipe
 
     case = Case(SHARED, asked, one_cell(asked))
     trials = Trials(case)
-    official = OFFICIAL["mimic"] if asked.full else replace(OFFICIAL["mimic"], steps=QUICK_STEPS)
+    official = RecoveryRecipe.official()
+    official = official if asked.full else official.but(steps=QUICK_STEPS)
     tried = variants(case.params.select.search, recovery_recipe(case.params, "practise"), official)
     raw: list[dict[str, Any]] = []
     for seed in trials.seeds:

@@ -20,14 +20,14 @@ import yaml
 from practise.engines.processes import environment, tool
 from practise.errors import ParamsError, PractiseError
 from practise.files import read_result, write_text
-from practise.grid import Cell, Paths, cells
-from practise.params import Params, load_params
-from practise.problems import read_yaml
+from practise.settings.grid import Cell, Paths, cells
+from practise.settings.params import Params
+from practise.settings.reading import load_params, read_yaml
 
 if TYPE_CHECKING:  # imported once threads and memory are set
     import torch
 
-    from practise.networks import Teacher
+    from practise.networks.teacher import Teacher
 
 SHARED = "prepared"
 """The name under which benchmarks that change nothing of a preset share what they prepare."""
@@ -180,8 +180,8 @@ class Case:
 
     def open_original(self) -> "tuple[Teacher, torch.device]":
         """The prepared original network and its device, with torch set up as in the stages."""
-        from practise.hardware import prepare, resolve_device
-        from practise.networks import load_teacher
+        from practise.machine.devices import prepare, resolve_device
+        from practise.networks.teacher import load_teacher
 
         prepare(self.params.device)
         device = resolve_device(self.params.device.name)

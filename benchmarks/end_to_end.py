@@ -1,6 +1,6 @@
 """From network and images to a faster network: how good and how fast, beside the authors' way?
 
-    python -m benchmarks.end_to_end --params-file pipelines/cifar10-resnet56/params.yaml
+    python -m benchmarks.end_to_end --params-file studies/cifar10-resnet56/params.yaml
 
 Both methods score, choose and recover by their own recipes. The authors' takes 2000 steps for each block and
 for the recovery; the quick form gives it fewer, and says so.

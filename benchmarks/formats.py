@@ -13,8 +13,8 @@ import pandas as pd
 
 from benchmarks.case import SHARED, Case, ask, main, one_cell
 from benchmarks.report import bars, machine_line, publish, roof_line, seconds_of
-from practise.hardware import prepare_environment
-from practise.params import load_params
+from practise.machine.devices import prepare_environment
+from practise.settings.reading import load_params
 
 PASSES = 5
 
@@ -25,8 +25,8 @@ def run() -> None:
     prepare_environment(load_params(asked.params_file).device)
     import torch
 
-    from practise.features import in_format
-    from practise.hardware import training_dtype
+    from practise.machine.devices import training_dtype
+    from practise.networks.features import in_format
 
     case = Case(SHARED, asked, one_cell(asked))
     params, cell = case.params, case.cell

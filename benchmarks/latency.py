@@ -29,8 +29,8 @@ def run() -> None:
     case = Case(SHARED, asked, one_cell(asked))
     params, cell = case.params, case.cell
     case.prepare([])
-    from practise.blocks import alike_blocks, drop_blocks_
-    from practise.latency import measure_with
+    from practise.latency.measuring import measure_with
+    from practise.networks.blocks import alike_blocks, drop_blocks_
 
     teacher, device = case.open_original()
     network, size, blocks = teacher.network, teacher.preprocessing.image_size, teacher.card["blocks"]

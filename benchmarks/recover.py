@@ -1,12 +1,11 @@
 """How good and how fast is the recovery, beside the authors'?
 
-    python -m benchmarks.recover --params-file pipelines/cifar10-resnet56/params.yaml
+    python -m benchmarks.recover --params-file studies/cifar10-resnet56/params.yaml
 
 Both recipes recover the network without the same blocks on the same images. The authors train for 2000
 steps of 64 fresh views; the quick form gives the same schedule fewer steps, multiplies the time, and says so.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -14,8 +13,8 @@ import pandas as pd
 
 from benchmarks.case import SHARED, Case, ask, main, one_cell
 from benchmarks.report import gflop_of, machine_line, matmul_gflops, publish, roof_line
-from practise.hardware import prepare_environment
-from practise.params import load_params
+from practise.machine.devices import prepare_environment
+from practise.settings.reading import load_params
 
 QUICK_STEPS = 60
 
@@ -25,17 +24,17 @@ def run() -> None:
     asked = ask(__doc__.partition("\n")[0])
     prepare_environment(load_params(asked.params_file).device)
     from benchmarks.trials import Trials
-    from practise.hardware import training_dtype
-    from practise.presets import recovery_recipe
-    from practise.recovery import OFFICIAL
+    from practise.machine.devices import training_dtype
+    from practise.recovery.params import RecoveryRecipe
+    from practise.settings.presets import recovery_recipe
 
     case = Case(SHARED, asked, one_cell(asked))
     trials = Trials(case)
-    authors = OFFICIAL["mimic"]
-    official = authors if asked.full else replace(authors, steps=QUICK_STEPS)
+    authors = RecoveryRecipe.official()
+    official = authors if asked.full else authors.but(steps=QUICK_STEPS)
     default = recovery_recipe(case.params, "practise")
     recipes = {
-        "no recovery": replace(default, steps=0, start="weights", batch_norm="frozen"),
+        "no recovery": default.but(steps=0, start="weights", batch_norm="frozen"),
         "default": default,
         "official": official,
     }
@@ -99,7 +98,7 @@ def gflop_of_step(network: Any, batch_size: int, image_size: int) -> float:
     """Operations of a training step in billions: a backward pass counts as two forward passes."""
     import torch
 
-    from practise.blocks import probe_images
+    from practise.networks.watching import probe_images
 
     with torch.no_grad():
         return 3 * batch_size * gflop_of(lambda: network(probe_images(network, image_size)))

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.case import Case
 from practise.files import write_text
-from practise.render.canvas import project_style
+from practise.render.figures.canvas import project_style
 from practise.render.formats import arrange, to_markdown
 
 SIDE = 2048

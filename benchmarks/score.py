@@ -1,6 +1,6 @@
 """How long does it take to learn which blocks to drop, and are they the same as by the authors' way?
 
-    python -m benchmarks.score --params-file pipelines/cifar10-resnet56/params.yaml
+    python -m benchmarks.score --params-file studies/cifar10-resnet56/params.yaml
 
 Both recipes score the same blocks on the same images, and the network without the blocks of lowest score per
 latency is recovered by the default recipe: the accuracy tells what a choice is worth. The authors train
@@ -8,7 +8,6 @@ adaptors for 2000 SGD steps a block; the quick form trains fewer, multiplies the
 """
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -18,12 +17,12 @@ from scipy.stats import spearmanr
 
 from benchmarks.case import SHARED, Case, ask, main, one_cell
 from benchmarks.report import machine_line, publish, roof_line
-from practise.hardware import prepare_environment
-from practise.params import load_params
+from practise.machine.devices import prepare_environment
+from practise.settings.reading import load_params
 
 if TYPE_CHECKING:  # imported once threads and memory are set
     from benchmarks.trials import Trials
-    from practise.recoverability import SgdRecipe
+    from practise.scoring.params import SgdRecipe
 
 QUICK_STEPS = 10
 
@@ -33,15 +32,15 @@ def run() -> None:
     asked = ask(__doc__.partition("\n")[0])
     prepare_environment(load_params(asked.params_file).device)
     from benchmarks.trials import Trials
-    from practise.presets import recovery_recipe
-    from practise.recoverability import RidgeRecipe, SgdRecipe
-    from practise.selection import select_lowest
+    from practise.pruning.selection import select_lowest
+    from practise.scoring.params import RidgeRecipe, SgdRecipe
+    from practise.settings.presets import recovery_recipe
 
     case = Case(SHARED, asked, one_cell(asked))
     trials = Trials(case)
     recovery = recovery_recipe(case.params, "practise")
     authors = SgdRecipe()
-    official = authors if asked.full else replace(authors, steps=QUICK_STEPS)
+    official = authors if asked.full else authors.but(steps=QUICK_STEPS)
     official_seeds = trials.seeds if asked.full else trials.seeds[:1]
     recipes: dict[str, tuple[RidgeRecipe | SgdRecipe, list[int]]] = {
         "default": (trials.ridge, trials.seeds),

@@ -7,15 +7,16 @@ from functools import cache
 from torch import nn
 
 from benchmarks.case import Case
-from practise.accuracy import evaluate_accuracy
-from practise.images.loading import stream_evaluation
-from practise.images.tiny import load_tiny_set
-from practise.pruning import Pruning
-from practise.recoverability import ClosedForm, RidgeRecipe, SgdRecipe, Trained, build_scorer
-from practise.recovery import LOSSES, RecoveryRecipe, recover_
-from practise.selection import Goal, select_knapsack, select_lowest, select_progressively, set_goal
-from practise.start import start_recovery
-from practise.tiny_set import TinySet
+from practise.evaluation.accuracy import evaluate_accuracy
+from practise.images.tiny_set import TinySet
+from practise.pruning.plan import Pruning
+from practise.pruning.selection import Goal, select_knapsack, select_lowest, select_progressively, set_goal
+from practise.recovery.params import RecoveryRecipe
+from practise.recovery.start import start_recovery
+from practise.recovery.training import recover_
+from practise.scoring.params import RidgeRecipe, SgdRecipe
+from practise.scoring.recoverability import ClosedForm, Trained, build_scorer
+from practise.stages.opening import load_tiny_set, stream_evaluation
 
 
 class Trials:
@@ -69,7 +70,7 @@ class Trials:
         few = self.few(seed)
         start = time.perf_counter()
         student, teacher = start_recovery(self.network, Pruning(dropped), few, recipe, self.ridge)
-        recover_(student, teacher, few, LOSSES["mimic"], recipe)
+        recover_(student, teacher, few, "mimic", recipe)
         return student, time.perf_counter() - start
 
     def top1(self, network: nn.Module) -> float:

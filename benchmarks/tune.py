@@ -1,6 +1,6 @@
 """How does each method train best, judged on training images that were not handed over?
 
-    python -m benchmarks.tune --params-file pipelines/cifar10-resnet56/params.yaml
+    python -m benchmarks.tune --params-file studies/cifar10-resnet56/params.yaml
 
 Every method that trains is tried at the same multiples of its own rate, with batch norm as in the preset and
 in training mode, on the same seeds: rivals are tuned as ours is, and the evaluation images are not looked at.
@@ -9,7 +9,6 @@ What is pruned is what the pipeline selects.
 
 import itertools
 import random
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -18,10 +17,10 @@ import pandas as pd
 from benchmarks.case import SHARED, Case, ask, main, one_cell
 from benchmarks.report import machine_line, publish
 from practise.files import read_result
-from practise.grid import cells
-from practise.hardware import prepare_environment
-from practise.params import load_params
+from practise.machine.devices import prepare_environment
 from practise.render.names import mean_and_std, method_title
+from practise.settings.grid import cells
+from practise.settings.reading import load_params
 
 if TYPE_CHECKING:
     from practise.images.source import Item
@@ -38,15 +37,15 @@ def run() -> None:
     """Recover every method of a preset's first cell at several learning rates."""
     asked = ask(__doc__.partition("\n")[0])
     prepare_environment(load_params(asked.params_file).device)
-    from practise.accuracy import evaluate_accuracy
+    from practise.evaluation.accuracy import evaluate_accuracy
     from practise.images import open_source
     from practise.images.loading import stream_batches
-    from practise.images.tiny import load_tiny_set
-    from practise.presets import recovery_recipe
-    from practise.pruning import Pruning
-    from practise.recoverability import RidgeRecipe
-    from practise.recovery import LOSSES, recover_
-    from practise.start import start_recovery
+    from practise.pruning.plan import Pruning
+    from practise.recovery.start import start_recovery
+    from practise.recovery.training import recover_
+    from practise.scoring.params import RidgeRecipe
+    from practise.settings.presets import recovery_recipe
+    from practise.stages.opening import load_tiny_set
 
     case = Case(SHARED, asked, one_cell(asked))
     params, paths = case.params, case.paths
@@ -57,16 +56,16 @@ def run() -> None:
     ridge = RidgeRecipe(**params.score.model_dump())
     raw: list[dict[str, Any]] = []
     for cell in tried:
-        source = open_source(cell.images, params.images[cell.images], params.profile.file, params.data)
+        source = open_source(cell.images, params.images[cell.images], params.study.file, params.data)
         sample = paths.sample(cell.images, cell.num_images, cell.seed)
         few = load_tiny_set(params, sample, teacher.preprocessing, cell.seed)
         judges = not_handed_over(source.train, read_result(sample, "sample"), cell.seed)
         images = list(stream_batches(source.root, judges, teacher.preprocessing, params.evaluate.batch_size))
         pruning = Pruning.of(read_result(paths.select(cell), "select"))
-        recipe, loss = recovery_recipe(params, cell.method), LOSSES[params.methods[cell.method].loss]
+        recipe, loss = recovery_recipe(params, cell.method), params.methods[cell.method].loss
         ways = dict.fromkeys((params.recover.batch_norm, "train"))
         for factor, batch_norm in itertools.product(FULL if asked.full else QUICK, ways):
-            once = replace(recipe, lr=factor * recipe.lr, batch_norm=batch_norm)
+            once = recipe.but(lr=factor * recipe.lr, batch_norm=batch_norm)
             student, mimicked = start_recovery(teacher.network, pruning, few, once, ridge)
             recover_(student, mimicked, few, loss, once)
             top1 = evaluate_accuracy(student, images, device).top1

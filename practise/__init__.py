@@ -6,15 +6,20 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from practise.version import __version__
+
 if TYPE_CHECKING:
-    from practise.accelerated import Accelerated
-    from practise.acceleration import accelerate
-    from practise.exports import load
+    from practise.acceleration.accelerate import accelerate
+    from practise.acceleration.accelerated import Accelerated
+    from practise.acceleration.exports import load
 
 __all__ = ["Accelerated", "__version__", "accelerate", "load"]
-__version__ = "0.1.0"
 
-HOMES = {"Accelerated": "accelerated", "accelerate": "acceleration", "load": "exports"}
+HOMES = {
+    "Accelerated": "acceleration.accelerated",
+    "accelerate": "acceleration.accelerate",
+    "load": "acceleration.exports",
+}
 """Where the names are that need torch: it is imported when one of them is first asked for."""
 
 

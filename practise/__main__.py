@@ -2,7 +2,7 @@
 
 import sys
 
-from practise.cli import main
+from practise.commands.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -58,3 +58,22 @@ class Resume:
     def finish(self) -> None:
         """Remove the state: the result is written."""
         self.path.unlink(missing_ok=True)
+
+
+class Answers:
+    """Numbers by name, each computed once; a run that was killed finds those that it had.
+
+    Args:
+        resume: where they are kept meanwhile.
+    """
+
+    def __init__(self, resume: Resume) -> None:
+        self.resume = resume
+        self.known: dict[str, float] = resume.load() or {}
+
+    def find(self, name: str, compute: Callable[[], float]) -> float:
+        """The number of that name, computed if it is not known yet."""
+        if name not in self.known:
+            self.known[name] = compute()
+            self.resume.save_now_and_then(lambda: self.known)
+        return self.known[name]

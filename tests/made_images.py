@@ -7,7 +7,10 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from practise.params import ImagesParams, NetworkParams, Params, parse_params
+from practise.images.params import ImagesParams
+from practise.networks.params import NetworkParams
+from practise.settings.params import Params
+from practise.settings.problems import check_values
 
 ROOT = Path(__file__).parents[1]
 CLASSES = ("cat", "dog", "owl")
@@ -36,7 +39,7 @@ BLOCKS_ALONE = {
 def make_params(**sections: Any) -> Params:
     """The committed params with whole sections replaced, and sources of images cut to what the grid has."""
     values = {**yaml.safe_load((ROOT / "params.yaml").read_text()), **sections}
-    return parse_params({**values, "sources": sections.get("sources") or sources_within(values)})
+    return check_values({**values, "sources": sections.get("sources") or sources_within(values)})
 
 
 def sources_within(values: dict[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,10 @@ import yaml
 from PIL import Image
 
 from practise.files import write_csv, write_result
-from practise.grid import Cell, Paths, Study, cells, studies, trials
-from practise.params import Params, parse_params
-from practise.pruning import Pruning
+from practise.pruning.plan import Pruning
+from practise.settings.grid import Cell, Paths, Trial, cells, rank_trials, source_trials
+from practise.settings.params import Params
+from practise.settings.problems import check_values
 
 BLOCKS = ["blocks.1.1", "blocks.2.1", "blocks.3.1", "blocks.3.2", "blocks.4.1", "blocks.4.10"]
 DEVICE = {
@@ -50,7 +51,7 @@ def make_params(**changes: Any) -> Params:
         values["sources"]["networks"] = values["grid"]["networks"][:1]
     if "sources__evaluation" not in changes:
         values["sources"]["evaluation"] = values["grid"]["images"][0]
-    return parse_params(values)
+    return check_values(values)
 
 
 def run_python(code: str, **environment: str) -> None:
@@ -170,13 +171,13 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
             **{"top1": top1, "median_ms": median, "reduction": reduction},
             **{"dropped": list(pruning.dropped_blocks), "filters_removed": removed},
         }
-    for study in studies(params):
+    for study in rank_trials(params):
         write_result(paths.rank(study), "rank", made_up_ranking(params, study, rng), {})
     for network in params.sources.networks:
         made = {"distance_before": 20000.0, "distance_after": 4000.0, "confidence": 0.97, "images": []}
         write_result(paths.synthesized(network), "synthesize", made, {})
         Image.new("RGB", (16, 16)).save(paths.contact_sheet(network))
-    for trial in trials(params):
+    for trial in source_trials(params):
         write_result(paths.sources(trial), "sources", made_up_trial(params, trial, rng), {})
     return written
 
@@ -187,7 +188,7 @@ def made_up_latency(original_ms: float, reduction: float) -> dict[str, Any]:
     return {"median_ms": median, "reduction": reduction, **CALM}
 
 
-def made_up_trial(params: Params, trial: Study, rng: np.random.Generator) -> dict[str, Any]:
+def made_up_trial(params: Params, trial: Trial, rng: np.random.Generator) -> dict[str, Any]:
     """Return a made-up recovery with images of one source: the more images, and the realer, the better."""
     kind = params.images[trial.images].source
     best = {"photographs": 76.0, "synthesized": 79.0}.get(kind, 82.0) + np.log10(trial.num_images)
@@ -204,7 +205,7 @@ def made_up_trial(params: Params, trial: Study, rng: np.random.Generator) -> dic
     }
 
 
-def made_up_ranking(params: Params, study: Study, rng: np.random.Generator) -> dict[str, Any]:
+def made_up_ranking(params: Params, study: Trial, rng: np.random.Generator) -> dict[str, Any]:
     """Return a made-up comparison of criteria, in which recoverability follows the oracle up to noise."""
     loss = np.round(np.linspace(6.0, 0.5, len(BLOCKS)) + rng.normal(0, 0.3, len(BLOCKS)), 4)
     saved = np.round(rng.uniform(0.04, 0.07, len(BLOCKS)), 6)

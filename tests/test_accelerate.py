@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 import practise
 from practise import acceleration
-from practise.accelerated import DEFAULT, Accelerated
-from practise.cifar import CifarResNet
-from practise.cli import main
+from practise.acceleration.accelerated import DEFAULT, Accelerated
+from practise.commands.cli import main
 from practise.errors import ImageError, NetworkError, PractiseError, SelectionError, UsageError
-from practise.latency import Latency
+from practise.latency.measuring import Latency
+from practise.networks.cifar import CifarResNet
 
 QUICK = replace(DEFAULT, recover=replace(DEFAULT.recover, steps=3, batch_size=4, views=2))
 
@@ -84,7 +84,7 @@ def test_agreement_and_accuracy_are_shares_of_the_images_handed_over() -> None:
 
 
 def to_batch(made: Accelerated, image: object) -> Tensor:
-    from practise.preprocessing import to_tensor
+    from practise.images.preprocessing import to_tensor
 
     return to_tensor([made.preprocessing.view(image)])  # type: ignore[arg-type]
 

@@ -11,13 +11,14 @@ from made_images import make_folder, make_params
 from sklearn.metrics import top_k_accuracy_score
 from torch import Tensor, nn
 
-from practise.accuracy import Accuracy, check_classes, evaluate_accuracy
 from practise.errors import ImageError, NetworkError
+from practise.evaluation.accuracy import Accuracy, check_classes, evaluate_accuracy
 from practise.images import open_source
 from practise.images.loading import load_images
 from practise.images.manifest import Listing, write_listing
 from practise.images.reading import hash_images
-from practise.networks import Preprocessing, Teacher, save_teacher
+from practise.networks.building import Preprocessing
+from practise.networks.teacher import Teacher, save_teacher
 
 CPU = torch.device("cpu")
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tiny import noise, tiny_network
 from torch import nn
 
-from practise.adaptors import absorb_adaptors_, attach_adaptors_, multiply_before_
-from practise.blocks import drop_blocks_
-from practise.dataflow import Seats, find_seats
+from practise.networks.blocks import drop_blocks_
+from practise.scoring.adaptors import absorb_adaptors_, attach_adaptors_, multiply_before_
+from practise.scoring.seats import Seats, find_seats
 
 
 def explicit(conv: nn.Conv2d, matrix: torch.Tensor, after: bool) -> nn.Module:

@@ -8,7 +8,7 @@ import torch
 from tiny import TinyNet, noise, tiny_network
 from torch import Tensor, nn
 
-from practise.batch_norm import adapt_batch_norm_
+from practise.networks.batch_norm import adapt_batch_norm_
 
 
 def what_the_first_layer_gets(network: TinyNet, views: Tensor) -> np.ndarray:

@@ -11,11 +11,12 @@ from benchmarks import ablation, end_to_end, latency, variants
 from benchmarks.case import Asked, Case, one_cell, setting
 from benchmarks.report import gflop_of, matmul_gflops
 from practise.errors import ParamsError
-from practise.params import load_params
-from practise.recovery import OFFICIAL, RecoveryRecipe
+from practise.recovery.params import RecoveryRecipe
+from practise.recovery.training import OFFICIAL
+from practise.settings.reading import load_params
 
 ROOT = Path(__file__).parents[1]
-PRESETS = ["params.yaml", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("pipelines/*/params.yaml"))]
+PRESETS = ["params.yaml", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("studies/*/params.yaml"))]
 
 
 @pytest.fixture
@@ -36,8 +37,8 @@ def test_the_quick_form_has_one_setting_and_all_seeds(project: Path, preset: str
     assert (len(grid.networks), len(grid.num_images), len(grid.targets)) == (1, 1, 1)
     assert grid.seeds == whole.grid.seeds
     assert grid.targets[0] == whole.grid.targets[-1]
-    assert case.params.profile.file == f"results/bench-x-{whole.profile.name}/params.yaml"
-    assert (project / case.params.profile.file).is_file()
+    assert case.params.study.file == f"results/bench-x-{whole.profile.name}/params.yaml"
+    assert (project / case.params.study.file).is_file()
 
 
 @pytest.mark.parametrize("batch_norm", ["frozen", "adapted"])

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tiny import noise, tiny_network
 from torch import nn
 
-from practise.blocks import alike_blocks, drop_blocks_, droppable_blocks, find_blocks
 from practise.errors import NetworkError
+from practise.networks.blocks import alike_blocks, drop_blocks_, droppable_blocks, find_blocks
 
 RESNET34 = [
     *(f"layer1.{i}" for i in range(3)),

@@ -10,8 +10,8 @@ from test_views import tiny_set
 from tiny import tiny_network
 from torch import nn
 
-from practise.filters import find_inner_convolutions, find_readers
-from practise.rivals.cd import CrossDistillation, refit_layer, refit_layers, two_terms
+from practise.pruning.filters import find_inner_convolutions, find_readers
+from practise.recovery.rivals.cd import CrossDistillation, refit_layer, refit_layers, two_terms
 
 MU = 0.7
 INPUTS = [0, 2, 3]

@@ -6,9 +6,9 @@ import torch
 from tiny import noise
 from torch import nn
 
-from practise.blocks import find_blocks
-from practise.cifar import DEPTHS, CifarResNet, PaddedShortcut
-from practise.features import find_feature_layer
+from practise.networks.blocks import find_blocks
+from practise.networks.cifar import DEPTHS, CifarResNet, PaddedShortcut
+from practise.networks.features import find_feature_layer
 
 MILLIONS = {20: 0.27, 32: 0.46, 44: 0.66, 56: 0.85, 110: 1.7}
 """Parameters by depth: He et al. 2016, table 6."""

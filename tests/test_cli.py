@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from practise import __version__, cli
-from practise.cli import main
+from practise.commands.cli import main
+from practise.commands.flags import flags_of
 from practise.files import read_result
-from practise.flags import flags_of
 
 ROOT = Path(__file__).parents[1]
 KNOWN = "(known: --params-file, --network, --seed, --sample, --out, --mood)"
@@ -212,7 +212,7 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_switch_stands_alone_or_with_true_or_false() -> None:
-    from practise.flags import parse_flags
+    from practise.commands.flags import parse_flags
 
     def command(*, fast: bool = False, note: str | None = None) -> None: ...
 
@@ -285,7 +285,8 @@ def test_schema_writes_the_schema() -> None:
 
 
 def test_the_command_works_as_a_process_and_looks_without_torch(project: Path) -> None:
-    code = "import sys; from practise.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    code = "import sys; from practise.commands.cli import main; main(['--help']); "
+    code += "sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     wrong = subprocess.run(
@@ -304,6 +305,6 @@ def test_the_hardware_stage_says_what_this_machine_is(monkeypatch: pytest.Monkey
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    from practise.hardware import describe
+    from practise.machine.hardware import describe
 
     assert read_result("results/default/hardware.json", "hardware") == describe()

@@ -4,7 +4,7 @@ import pytest
 import torchvision
 from tiny import tiny_network
 
-from practise.cost import count_gmacs, count_params
+from practise.networks.size import count_gmacs, count_params
 
 
 def test_macs_equal_the_closed_form():

@@ -9,10 +9,11 @@ import torch
 from test_views import tiny_set
 from tiny import tiny_network
 
-from practise.blocks import drop_blocks_, find_blocks
-from practise.criteria import CRITERIA, Look, Question
-from practise.params import Criterion, names_of
-from practise.recoverability import RidgeRecipe, build_scorer
+from practise.networks.blocks import drop_blocks_, find_blocks
+from practise.scoring.criteria import Look, Question
+from practise.scoring.params import CRITERIA, Criterion, RidgeRecipe
+from practise.scoring.recoverability import build_scorer
+from practise.settings.params import names_of
 
 RECIPE = RidgeRecipe(ridge=0.1, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
 

@@ -4,9 +4,9 @@ import timm
 import torchvision
 from tiny import tiny_network, tiny_transformer
 
-from practise.blocks import find_blocks
-from practise.cifar import CifarResNet
-from practise.dataflow import Seats, find_seats, union
+from practise.networks.blocks import find_blocks
+from practise.networks.cifar import CifarResNet
+from practise.scoring.seats import Seats, find_seats, union
 
 
 def test_resnet34_has_the_papers_seats():

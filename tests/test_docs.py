@@ -15,13 +15,14 @@ from render_results import DEVICE, make_params, write_results
 
 from practise.errors import FileError
 from practise.files import read_result, write_result, write_text
-from practise.grid import Paths, cells, first_outputs, trials
-from practise.params import Params, parse_params
 from practise.render.docs import FOLDER, MARKED, REGIONS, collect, docs, fill, pages, render, summary
 from practise.render.formats import to_markdown
-from practise.render.frames import fewshot_frame
-from practise.render.tables import write_tables
+from practise.render.tables.frames import fewshot_frame
+from practise.render.tables.writing import write_tables
 from practise.render.tidy import frame_csv, read_frame
+from practise.settings.grid import Paths, cells, first_outputs, source_trials
+from practise.settings.params import Params
+from practise.settings.problems import check_values
 
 ROOT = Path(__file__).parents[1]
 MACHINE = {
@@ -148,7 +149,7 @@ def test_the_cost_is_the_sum_of_the_runs(project: Params) -> None:
     # five stages run once; samples; scores; three stages for each cell; comparisons; tables and figures; what
     # images are made from, and recoveries with several sources
     runs = 5 + seeds + methods * seeds * (1 + 3 * targets) + len(project.rank.seeds) + 2
-    runs += len(project.sources.networks) + len(trials(project))
+    runs += len(project.sources.networks) + len(source_trials(project))
     text = " ".join(fill_readme(project).split())
     assert f"The {runs} runs of the pipeline took {2 * runs / 60:.1f} minutes" in text
     assert "at most 1.5 GiB of memory on 4 logical cores (Example CPU)" in text
@@ -247,12 +248,16 @@ def test_the_readmes_entries_for_ones_own_network_are_valid() -> None:
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     for section, entries in yaml.safe_load(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0]).items():
         values[section].update(entries)
-    params = parse_params(values, "mine.yaml")
-    assert {cell.network for cell in cells(params)} == {trial.network for trial in trials(params)} == {"mine"}
+    params = check_values(values, "mine.yaml")
+    assert (
+        {cell.network for cell in cells(params)}
+        == {trial.network for trial in source_trials(params)}
+        == {"mine"}
+    )
 
 
 def test_every_command_in_the_pages_is_one_that_exists(monkeypatch: pytest.MonkeyPatch) -> None:
-    from practise.cli import COMMANDS, STAGES
+    from practise.commands.cli import COMMANDS, STAGES
 
     monkeypatch.chdir(ROOT)
     for page in pages():

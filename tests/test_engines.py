@@ -15,14 +15,14 @@ from dvc.stage import PipelineStage
 from import_graph import code_of
 from trees import ROOT, copy_project, dry_run, run, run_well
 
-from practise.cli import STAGES
+from practise.commands.cli import STAGES
 from practise.engines import EngineError
 from practise.engines.pipeline import Pipeline
-from practise.grid import cells, studies
-from practise.params import load_params
+from practise.settings.grid import cells, rank_trials
+from practise.settings.reading import load_params
 
-PRESETS = sorted(path.parent.name for path in ROOT.glob("pipelines/*/params.yaml"))
-PARAMS_FILES = ["params.yaml", *(f"pipelines/{name}/params.yaml" for name in PRESETS)]
+PRESETS = sorted(path.parent.name for path in ROOT.glob("studies/*/params.yaml"))
+PARAMS_FILES = ["params.yaml", *(f"studies/{name}/params.yaml" for name in PRESETS)]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project in which DVC sees the presets too."""
     tree = copy_project(tmp_path_factory.mktemp("project"))
     ignored = (tree / ".dvcignore").read_text()
-    (tree / ".dvcignore").write_text(re.sub(r"(?m)^/pipelines/.*$", "", ignored))
+    (tree / ".dvcignore").write_text(re.sub(r"(?m)^/studies/.*$", "", ignored))
     return tree
 
 
@@ -104,7 +104,7 @@ def test_both_engines_run_a_job_again_for_the_same_params(
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_holds_a_copy_of_the_pipeline(preset: str) -> None:
-    copy = ROOT / "pipelines" / preset / "dvc.yaml"
+    copy = ROOT / "studies" / preset / "dvc.yaml"
     assert copy.read_bytes() == (ROOT / "dvc.yaml").read_bytes(), f"cp dvc.yaml {copy.relative_to(ROOT)}"
 
 
@@ -159,7 +159,7 @@ def test_what_measures_time_has_the_machine_to_itself(there: Path) -> None:
 
 
 def test_the_papers_grid_is_the_papers(there: Path) -> None:
-    pipeline = Pipeline("pipelines/paper/params.yaml")
+    pipeline = Pipeline("studies/paper/params.yaml")
     stages = ("sample", "score", "evaluate", "rank")
     counts = {stage: sum(job.stage == stage for job in pipeline.jobs) for stage in stages}
     methods = len(pipeline.params.grid.methods)
@@ -169,12 +169,12 @@ def test_the_papers_grid_is_the_papers(there: Path) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_dry_runs_by_its_profile(there: Path, preset: str) -> None:
-    params = load_params(f"pipelines/{preset}/params.yaml")
+    params = load_params(f"studies/{preset}/params.yaml")
     said = run_well(
         there, "snakemake", "--dry-run", "--workflow-profile", f"workflow/profiles/{preset}", "all_tables"
     )
     assert re.search(rf"(?m)^evaluate +{len(cells(params))}$", said)
-    assert re.search(rf"(?m)^rank +{len(studies(params))}$", said)
+    assert re.search(rf"(?m)^rank +{len(rank_trials(params))}$", said)
     assert "results/default" not in said
 
 
@@ -182,19 +182,19 @@ def test_every_preset_has_a_profile_and_is_hidden_from_dvc_until_it_is_wanted() 
     hidden = (ROOT / ".dvcignore").read_text().splitlines()
     for preset in PRESETS:
         profile = yaml.safe_load((ROOT / f"workflow/profiles/{preset}/config.yaml").read_text())
-        assert profile["configfile"] == f"pipelines/{preset}/params.yaml"
-        assert f"/pipelines/{preset}/" in hidden
+        assert profile["configfile"] == f"studies/{preset}/params.yaml"
+        assert f"/studies/{preset}/" in hidden
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_without_its_images_says_which_key_to_set(there: Path, preset: str) -> None:
-    pipeline = Pipeline(f"pipelines/{preset}/params.yaml")
+    pipeline = Pipeline(f"studies/{preset}/params.yaml")
     name, holds = pipeline.params.grid.images[0], pipeline.params.data.holds
     job = next(job for job in pipeline.jobs if job.stage == "images")
     done = run(there, *job.command.split())
     assert done.returncode == 2
     folder = f"data/{pipeline.params.images[name].train}"
-    assert f"pipelines/{preset}/params.yaml: images.{name}.train: no folder '{folder}'" in done.stderr
+    assert f"studies/{preset}/params.yaml: images.{name}.train: no folder '{folder}'" in done.stderr
     assert done.stderr.endswith(f"; set data.root to the folder that holds {holds}\n")
     assert not (there / job.outs[0]).exists()
 
@@ -241,7 +241,7 @@ def test_snakemake_refuses_a_value_that_only_it_would_see(there: Path) -> None:
 
 
 def test_snakemake_refuses_two_params_files(there: Path) -> None:
-    sentence = refusal(there, "--configfile", "params.yaml", "pipelines/paper/params.yaml", "--", "all")
+    sentence = refusal(there, "--configfile", "params.yaml", "studies/paper/params.yaml", "--", "all")
     assert sentence.startswith("practise: snakemake: 2 config files are named")
 
 
@@ -254,13 +254,11 @@ def test_a_preset_that_was_copied_but_not_renamed_is_refused(there: Path) -> Non
 
 
 def test_a_preset_without_a_pipeline_is_refused(there: Path) -> None:
-    (there / "pipelines" / "bare").mkdir(exist_ok=True)
-    text = (there / "pipelines" / "paper" / "params.yaml").read_text()
-    (there / "pipelines" / "bare" / "params.yaml").write_text(
-        text.replace("pipelines/paper", "pipelines/bare")
-    )
-    with pytest.raises(EngineError, match="pipelines/bare/dvc.yaml: no such file"):
-        Pipeline("pipelines/bare/params.yaml")
+    (there / "studies" / "bare").mkdir(exist_ok=True)
+    text = (there / "studies" / "paper" / "params.yaml").read_text()
+    (there / "studies" / "bare" / "params.yaml").write_text(text.replace("studies/paper", "studies/bare"))
+    with pytest.raises(EngineError, match="studies/bare/dvc.yaml: no such file"):
+        Pipeline("studies/bare/params.yaml")
 
 
 def dvc_yaml(params_file: str) -> Path:

@@ -7,9 +7,17 @@ import pytest
 import torch
 from render_results import make_params
 
-from practise.estimate import PRECISE, THINNER_TRIES, Pace, count_evaluation, estimate, foretell, measure_pace
-from practise.grid import cells, studies, trials
-from practise.params import Params
+from practise.commands.estimate import (
+    PRECISE,
+    THINNER_TRIES,
+    Pace,
+    count_evaluation,
+    estimate,
+    foretell,
+    measure_pace,
+)
+from practise.settings.grid import cells, rank_trials, source_trials
+from practise.settings.params import Params
 
 PACE = Pace(train=0.01, forward=0.001, blocks=9)
 IMAGES = 656
@@ -40,10 +48,10 @@ def test_hours_are_images_times_pace() -> None:
     assert told["synthesize"] == pytest.approx(made * PACE.train / 3600)
     one = recover.steps * recover.batch_size * PACE.train + IMAGES * PACE.forward
     sets = PACE.blocks + len(params.rank.criteria) * len(params.rank.counts)
-    assert told["rank"] == pytest.approx(len(studies(params)) * sets * one / 3600)
+    assert told["rank"] == pytest.approx(len(rank_trials(params)) * sets * one / 3600)
     methods = len(params.sources.methods)
     bare = IMAGES * PACE.forward
-    assert told["sources"] == pytest.approx(len(trials(params)) * (methods * one + bare) / 3600)
+    assert told["sources"] == pytest.approx(len(source_trials(params)) * (methods * one + bare) / 3600)
 
 
 def test_the_authors_score_takes_training_and_ours_passes() -> None:

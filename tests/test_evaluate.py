@@ -8,16 +8,17 @@ import torch
 from made_images import BLOCKS_ALONE, make_folder, make_params
 
 from practise import hardware
-from practise.cifar import CifarResNet
 from practise.files import read_result, write_result
 from practise.images import open_source
 from practise.images.manifest import Listing, write_listing
 from practise.images.reading import hash_images
-from practise.latency import Latency
-from practise.networks import Preprocessing, Teacher, load_teacher, save_teacher
-from practise.pruning import Pruning
+from practise.latency.measuring import Latency
+from practise.networks.building import Preprocessing
+from practise.networks.cifar import CifarResNet
+from practise.networks.teacher import Teacher, load_teacher, save_teacher
+from practise.pruning.plan import Pruning
+from practise.pruning.students import prune, save_student
 from practise.stages import evaluate
-from practise.students import prune, save_student
 
 SMALL = {"library": "cifar", "architecture": "resnet20"}
 ENTRY = {**SMALL, "weights": "none.pth", "image_size": 32, "head": None}

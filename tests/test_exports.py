@@ -16,11 +16,11 @@ from test_views import PREPROCESSING
 from tiny import noise, tiny_network
 from torch import Tensor, nn
 
-from practise.blocks import drop_blocks_
+from practise.acceleration.exports import FILES, check_free, compare, load, save
+from practise.acceleration.graphs import find_operator
 from practise.errors import CheckpointError, FileError, NetworkError, PractiseError
-from practise.exports import FILES, check_free, compare, load, save
 from practise.files import read_result, sha256, write_result
-from practise.graphs import find_operator
+from practise.networks.blocks import drop_blocks_
 
 DROPPED = ["stages.0.1", "stages.1.2"]
 SIZE = PREPROCESSING.image_size

@@ -7,7 +7,7 @@ import torchvision
 from tiny import noise, tiny_network
 
 from practise.errors import NetworkError
-from practise.features import feature_extractor, find_feature_layer
+from practise.networks.features import feature_extractor, find_feature_layer
 
 
 @pytest.mark.parametrize(

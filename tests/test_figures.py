@@ -16,17 +16,17 @@ from PIL import Image
 from render_results import BLOCKS, make_params, run_python, write_results
 
 from practise.errors import FileError
-from practise.render.canvas import METHOD_STYLES, method_styles, project_style, save
-from practise.render.criteria_figure import draw_criteria
-from practise.render.curves import draw_curves
-from practise.render.figures import FIGURES, write_figures
-from practise.render.labels import Point, place_names
-from practise.render.macs_vs_latency import draw_macs_vs_latency
+from practise.render.figures.canvas import METHOD_STYLES, method_styles, project_style, save
+from practise.render.figures.criteria import draw_criteria
+from practise.render.figures.curves import draw_curves
+from practise.render.figures.labels import Point, place_names
+from practise.render.figures.macs_vs_latency import draw_macs_vs_latency
+from practise.render.figures.recoverability import draw_recoverability
+from practise.render.figures.tradeoff import draw_tradeoff
+from practise.render.figures.writing import FIGURES, write_figures
 from practise.render.names import method_title
-from practise.render.recoverability import draw_recoverability
-from practise.render.tables import TABLES as TABLES_MADE
+from practise.render.tables.writing import TABLES as TABLES_MADE
 from practise.render.tidy import frame_csv
-from practise.render.tradeoff import draw_tradeoff
 from practise.stages import figures, tables
 
 TABLES = Path("tables")
@@ -106,7 +106,7 @@ def test_every_figure_comes_in_every_format_at_a_readable_size(default_grid: Pat
 
 def test_two_processes_draw_the_same_bytes_whatever_the_users_settings(default_grid: Path) -> None:
     code = "import matplotlib; matplotlib.rcParams.update({'font.size': 30, 'svg.hashsalt': None}); "
-    code += "from pathlib import Path; from practise.render.figures import write_figures; "
+    code += "from pathlib import Path; from practise.render.figures.writing import write_figures; "
     code += f"write_figures(Path({str(default_grid / TABLES)!r}), Path('again'))"
     run_python(code, PYTHONHASHSEED="7", SOURCE_DATE_EPOCH="1", TZ="Asia/Tokyo")
     for path in sorted((default_grid / FIGURES_FOLDER).iterdir()):

@@ -13,7 +13,7 @@ from tiny import tiny_network
 from torch import nn
 
 from practise.errors import NetworkError
-from practise.filters import choose_filters, find_inner_convolutions, keep_filters_
+from practise.pruning.filters import choose_filters, find_inner_convolutions, keep_filters_
 
 
 def inner(stages: list[int], names: list[str], prefix: str = "layer") -> list[str]:

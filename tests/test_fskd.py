@@ -11,8 +11,8 @@ from test_views import tiny_set
 from tiny import TinyNet, tiny_network
 from torch import nn
 
-from practise.filters import Kept, choose_filters, find_inner_convolutions, keep_filters_
-from practise.rivals.fskd import correct_layers_, solve_least_squares
+from practise.pruning.filters import Kept, choose_filters, find_inner_convolutions, keep_filters_
+from practise.recovery.rivals.fskd import correct_layers_, solve_least_squares
 
 RATIO = 0.4
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from practise.grid import Cell, Paths, Study, cells, studies
-from practise.params import load_params
+from practise.settings.grid import Cell, Paths, Trial, cells, rank_trials
+from practise.settings.reading import load_params
 
 PATHS = Paths(Path("results/default"))
 CELL = Cell("resnet34", "elpv", "practise", 50, 2021, 0.2)
-STUDY = Study("resnet34", "elpv", 50, 2021)
+TRIAL = Trial("resnet34", "elpv", 50, 2021)
 
 
 def test_cells_are_every_combination_once_in_the_order_of_the_lists() -> None:
@@ -28,8 +28,8 @@ def test_criteria_are_compared_for_every_combination_of_the_section_ranks_lists(
     params = load_params(Path(__file__).parents[1] / "params.yaml")
     lists = {"networks": ("b", "a"), "images": ("elpv",), "num_images": (50, 100), "seeds": (2, 1)}
     params = params.model_copy(update={"rank": params.rank.model_copy(update=lists)})
-    assert studies(params) == [
-        Study(network, "elpv", num_images, seed)
+    assert rank_trials(params) == [
+        Trial(network, "elpv", num_images, seed)
         for network in ("b", "a")
         for num_images in (50, 100)
         for seed in (2, 1)
@@ -53,7 +53,7 @@ def test_criteria_are_compared_for_every_combination_of_the_section_ranks_lists(
         (PATHS.history(CELL), "recover/resnet34/elpv/practise/n50/s2021/t0.2/history.csv"),
         (PATHS.accuracy(CELL), "evaluate/resnet34/elpv/practise/n50/s2021/t0.2/accuracy.json"),
         (PATHS.student_latency(CELL), "evaluate/resnet34/elpv/practise/n50/s2021/t0.2/latency.json"),
-        (PATHS.rank(STUDY), "rank/resnet34/elpv/n50/s2021.json"),
+        (PATHS.rank(TRIAL), "rank/resnet34/elpv/n50/s2021.json"),
         (PATHS.tables, "tables"),
         (PATHS.figures, "figures"),
     ],

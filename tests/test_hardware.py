@@ -16,7 +16,7 @@ import practise
 from practise import hardware
 from practise.errors import DeviceError, FileError, HardwareError
 from practise.files import write_result
-from practise.params import load_params
+from practise.settings.reading import load_params
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
@@ -154,7 +154,7 @@ def test_circumstances_have_one_shape() -> None:
 PREPARED = """
 import json, os
 from types import SimpleNamespace
-from practise.hardware import prepare
+from practise.machine.devices import prepare
 prepare(SimpleNamespace(name="cpu", threads=3))
 import torch
 print(json.dumps({
@@ -184,7 +184,7 @@ FAULTS = """
 import resource, sys
 import torch
 from torch import nn
-from practise.latency import measure_latency
+from practise.latency.measuring import measure_latency
 if sys.argv[1] == "measured":
     networks = {"one": nn.Conv2d(3, 3, 1)}
     measure_latency(networks, batch_size=1, image_size=8, device=torch.device("cpu"), rounds=2)

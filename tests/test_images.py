@@ -22,12 +22,12 @@ from practise.images import Item, Source, loading, open_source
 from practise.images.folder import imagenet_classes, read_classes
 from practise.images.loading import EvaluationImages, load_images, stream_batches
 from practise.images.manifest import Listing, Sample, write_listing, write_sample
+from practise.images.params import DataParams, ImagesParams
+from practise.images.preprocessing import Preprocessing
 from practise.images.reading import hash_images, read_image
-from practise.images.tiny import load_tiny_set
-from practise.params import DataParams, ImagesParams
-from practise.preprocessing import Preprocessing
 from practise.stages import images as images_stage
 from practise.stages import sample as sample_stage
+from practise.stages.opening import load_tiny_set
 
 SHELF = DataParams(root="shelf", holds="my photos")
 RELATIVE = ImagesParams(source="folder", train="train", evaluation="evaluation", class_list="classes.txt")

@@ -16,16 +16,25 @@ from made_images import BLOCKS_ALONE, make_params
 from torch import nn
 
 from practise import hardware, latency
-from practise.cifar import CifarResNet
-from practise.contention import OtherWork
-from practise.cost import count_gmacs
 from practise.files import read_result, write_result
-from practise.latency import Latency, enough_rounds, measure_latency, part_of, pool, reduce, summarise
-from practise.networks import Preprocessing, Teacher, save_teacher
-from practise.pruning import Pruning
-from practise.selection import MOST_REMOVED
+from practise.latency.contention import OtherWork
+from practise.latency.measuring import (
+    Latency,
+    enough_rounds,
+    measure_latency,
+    part_of,
+    pool,
+    reduce,
+    summarise,
+)
+from practise.networks.building import Preprocessing
+from practise.networks.cifar import CifarResNet
+from practise.networks.size import count_gmacs
+from practise.networks.teacher import Teacher, save_teacher
+from practise.pruning.plan import Pruning
+from practise.pruning.selection import MOST_REMOVED
+from practise.pruning.students import prune
 from practise.stages import latency as stage
-from practise.students import prune
 
 
 def test_a_reduction_is_the_median_of_paired_ratios():

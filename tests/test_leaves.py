@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from practise.leaves import draw_leaves
+from practise.synthesis.leaves import draw_leaves
 
 
 def pictures(seed: int = 0, count: int = 12, side: int = 64) -> torch.Tensor:

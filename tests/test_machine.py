@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from practise.engines.machine import is_from_elsewhere, machine
+
 from practise.files import write_result
 
 

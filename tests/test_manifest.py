@@ -21,7 +21,7 @@ from practise.images.manifest import (
 )
 from practise.images.reading import hash_images
 from practise.images.source import Item
-from practise.params import Params
+from practise.settings.params import Params
 from practise.stages import images as images_stage
 from practise.stages import sample as sample_stage
 

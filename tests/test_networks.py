@@ -12,21 +12,20 @@ from made_images import LITE0
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from practise.checkpoints import read_state, write_state
 from practise.errors import CheckpointError, FileError, NetworkError
 from practise.images.folder import imagenet_classes
-from practise.networks import (
+from practise.images.params import HERE, DataParams
+from practise.networks.building import (
     PACKAGES,
     Preprocessing,
-    Teacher,
     build_network,
     find_classifier,
     find_preprocessing,
-    load_teacher,
     name_classes,
-    save_teacher,
 )
-from practise.params import HERE, DataParams, NetworkParams
+from practise.networks.checkpoints import read_state, write_state
+from practise.networks.params import NetworkParams
+from practise.networks.teacher import Teacher, load_teacher, save_teacher
 
 WHERE = "params.yaml: networks.mine"
 SMALL = {"library": "timm", "architecture": "test_resnet", "image_size": None, "head": None}

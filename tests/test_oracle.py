@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from practise.errors import SelectionError
-from practise.oracle import Choice, ask_oracle, follow
+from practise.evaluation.oracle import Choice, ask_oracle, follow
 
 BLOCKS = ["a", "b", "c", "d", "e"]
 CRITERION = st.booleans()

@@ -12,19 +12,12 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from practise.commands import schema_text
+from practise.commands.check import schema_text
 from practise.errors import ParamsError
-from practise.params import (
-    Criterion,
-    Library,
-    Loss,
-    Source,
-    Start,
-    json_schema,
-    load_params,
-    names_of,
-    parse_params,
-)
+from practise.recovery.params import Loss
+from practise.scoring.params import Criterion
+from practise.settings.params import Library, Source, Start, check_values, json_schema, names_of
+from practise.settings.reading import load_params
 
 ROOT = Path(__file__).parents[1]
 COMMITTED: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -39,7 +32,7 @@ METHODS = ", ".join(VALUES["methods"])
 
 def problems_of(values: Any) -> list[str]:
     with pytest.raises(ParamsError) as error:
-        parse_params(values)
+        check_values(values)
     return str(error.value).splitlines()
 
 
@@ -261,7 +254,7 @@ def test_each_mistake_is_one_sentence(changes: dict[str, Any], line: str) -> Non
 def test_filters_are_searched_by_measuring_only_for_targets_of_methods_that_prune_them(
     changes: dict[str, Any],
 ) -> None:
-    assert parse_params(changed(**changes)).grid.methods
+    assert check_values(changed(**changes)).grid.methods
 
 
 def test_without_thinner_networks_every_target_of_methods_that_prune_filters_is_told() -> None:
@@ -275,7 +268,7 @@ def test_without_thinner_networks_every_target_of_methods_that_prune_filters_is_
 def test_the_criteria_are_compared_on_a_part_of_the_grid_alone() -> None:
     whole = {key: VALUES["grid"][key] for key in ("networks", "images", "num_images", "seeds")}
     changes = {f"rank.{key}": items for key, items in whole.items()}
-    rank = parse_params(changed(**changes)).rank
+    rank = check_values(changed(**changes)).rank
     assert {key: list(getattr(rank, key)) for key in whole} == whole
     lines = problems_of(changed(**{f"grid.{key}": ["x"] for key in ("networks", "images")}))
     assert [line for line in lines if "rank" in line] == [
@@ -310,13 +303,13 @@ def test_a_folder_says_both_directories_that_it_needs() -> None:
 
 def test_a_folder_with_its_directories_is_right() -> None:
     folder = {"source": "folder", "train": "/data/train", "evaluation": "/data/val", "class_list": "imagenet"}
-    assert parse_params(changed(**{"images.mine": folder})).images["mine"].train == "/data/train"
+    assert check_values(changed(**{"images.mine": folder})).images["mine"].train == "/data/train"
 
 
 def test_relative_paths_of_data_start_from_its_root() -> None:
-    data = parse_params(changed(**{"data.root": "shelf", "data.holds": "photos"})).data
+    data = check_values(changed(**{"data.root": "shelf", "data.holds": "photos"})).data
     assert (data.find("photos/train"), data.find("/photos")) == (Path("shelf/photos/train"), Path("/photos"))
-    assert parse_params(VALUES).data.find("photos") == Path("photos")
+    assert check_values(VALUES).data.find("photos") == Path("photos")
 
 
 @pytest.mark.parametrize(
@@ -331,12 +324,12 @@ def test_relative_paths_of_data_start_from_its_root() -> None:
 def test_what_is_missing_says_to_set_the_root_that_it_starts_from(
     root: str, holds: str | None, path: str, advice: str
 ) -> None:
-    assert parse_params(changed(data={"root": root, "holds": holds})).data.advice(path) == advice
+    assert check_values(changed(data={"root": root, "holds": holds})).data.advice(path) == advice
 
 
 def test_a_method_may_override_single_keys_of_a_preset() -> None:
     overrides = {"steps": 3, "lr": 0.5}
-    method = parse_params(changed(**{"methods.practise.recover": overrides})).methods["practise"]
+    method = check_values(changed(**{"methods.practise.recover": overrides})).methods["practise"]
     assert method.overrides("recover") == overrides
     assert method.overrides("score") == {}
 
@@ -412,7 +405,7 @@ def test_the_file_is_called_as_the_user_called_it(tmp_path: Path) -> None:
 
 
 def test_params_are_frozen() -> None:
-    params = parse_params(VALUES)
+    params = check_values(VALUES)
     with pytest.raises(ValidationError):
         params.device.threads = 3  # type: ignore[misc]
 
@@ -420,12 +413,12 @@ def test_params_are_frozen() -> None:
 def test_a_hash_is_of_values_not_of_how_they_are_written() -> None:
     values = changed()
     reordered = {key: dict(reversed(values[key].items())) for key in reversed(values)}
-    first, second = parse_params(values), parse_params(reordered)
+    first, second = check_values(values), check_values(reordered)
     assert first.section_sha256("grid", "score") == second.section_sha256("score", "grid")
 
 
 def test_a_hash_changes_with_its_sections_alone() -> None:
-    first, second = parse_params(VALUES), parse_params(changed(**{"evaluate.batch_size": 7}))
+    first, second = check_values(VALUES), check_values(changed(**{"evaluate.batch_size": 7}))
     assert first.section_sha256("grid", "score") == second.section_sha256("grid", "score")
     assert first.section_sha256("evaluate") != second.section_sha256("evaluate")
     assert first.section_sha256("score") != first.section_sha256("recover")
@@ -453,10 +446,10 @@ def test_the_committed_schema_is_made_from_the_code() -> None:
     ("names", "registry"),
     [
         (Source, "practise.images:SOURCES"),
-        (Library, "practise.libraries:LIBRARIES"),
-        (Criterion, "practise.criteria:CRITERIA"),
-        (Start, "practise.start:STARTS"),
-        (Loss, "practise.recovery:LOSSES"),
+        (Library, "practise.networks.libraries:LIBRARIES"),
+        (Criterion, "practise.scoring.criteria:CRITERIA"),
+        (Start, "practise.recovery.start:STARTS"),
+        (Loss, "practise.recovery.training:LOSSES"),
     ],
 )
 def test_every_name_that_is_allowed_is_carried_out(names: Any, registry: str) -> None:

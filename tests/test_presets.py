@@ -7,16 +7,16 @@ import pytest
 import yaml
 
 from practise.errors import ParamsError
-from practise.params import parse_params
-from practise.presets import recovery_recipe, score_recipe
-from practise.recoverability import RidgeRecipe, SgdRecipe
+from practise.scoring.params import RidgeRecipe, SgdRecipe
+from practise.settings.presets import recovery_recipe, score_recipe
+from practise.settings.problems import check_values
 
 VALUES = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
 
 
 def with_method(**method: Any):
     entry = {"criterion": "recoverability", "loss": "mimic", "preset": "official", **method}
-    return parse_params({**VALUES, "methods": {**VALUES["methods"], "mine": entry}})
+    return check_values({**VALUES, "methods": {**VALUES["methods"], "mine": entry}})
 
 
 def test_official_is_the_authors_recipe_whatever_the_file_says():

@@ -9,23 +9,24 @@ from made_images import CLASSES, make_folder, make_params
 from torch import nn
 
 from practise import resume
-from practise.accuracy import evaluate_accuracy
-from practise.cifar import CifarResNet
-from practise.criteria import CRITERIA
 from practise.errors import SelectionError
+from practise.evaluation.accuracy import evaluate_accuracy
 from practise.files import read_result, write_result
 from practise.images import open_source
 from practise.images.loading import load_images
 from practise.images.manifest import Listing, Sample, write_listing, write_sample
+from practise.images.params import ImagesParams
+from practise.images.preprocessing import Preprocessing
 from practise.images.reading import hash_images
-from practise.networks import Teacher, load_teacher, save_teacher
-from practise.params import ImagesParams, Params
-from practise.preprocessing import Preprocessing
-from practise.pruning import Pruning
-from practise.recovery import Step, recover_
+from practise.networks.cifar import CifarResNet
+from practise.networks.teacher import Teacher, load_teacher, save_teacher
+from practise.pruning.plan import Pruning
+from practise.pruning.students import load_student
+from practise.recovery.training import Step, recover_
+from practise.scoring.params import CRITERIA
+from practise.settings.params import Params
 from practise.stages import rank
 from practise.stages import recover as recover_stage
-from practise.students import load_student
 
 SMALL = {"library": "cifar", "architecture": "resnet20"}
 ENTRY = {**SMALL, "weights": "none.pth", "image_size": 32, "head": None}

@@ -14,18 +14,12 @@ from test_views import PREPROCESSING, pictures, tiny_set
 from tiny import TinyNet, TokenNet, linear_block_network, tiny_network, tiny_transformer
 from torch import Tensor, nn
 
-from practise.blocks import drop_blocks_, find_blocks
 from practise.errors import RecoveryError
-from practise.pixels import channels_second
-from practise.recoverability import (
-    ClosedForm,
-    RidgeRecipe,
-    SgdRecipe,
-    build_scorer,
-    score_blocks,
-    solve_ridge,
-)
-from practise.views import centre_views
+from practise.images.views import centre_views
+from practise.networks.blocks import drop_blocks_, find_blocks
+from practise.scoring.params import RidgeRecipe, SgdRecipe
+from practise.scoring.pixels import channels_second
+from practise.scoring.recoverability import ClosedForm, build_scorer, score_blocks, solve_ridge
 
 RIDGE = RidgeRecipe(ridge=1e-6, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
 INFINITE_PULL = replace(RIDGE, ridge=1e12)

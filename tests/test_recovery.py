@@ -11,14 +11,15 @@ from test_views import PREPROCESSING, pictures, tiny_set
 from tiny import tiny_network, tiny_transformer
 from torch import nn
 
-from practise.blocks import drop_blocks_
 from practise.errors import RecoveryError
-from practise.pruning import Pruning
-from practise.recoverability import RidgeRecipe
-from practise.recovery import LOSSES, OFFICIAL, RecoveryRecipe, Step, build_optimizer, recover_
+from practise.images.views import combine, draw_views, mix
+from practise.networks.blocks import drop_blocks_
+from practise.pruning.plan import Pruning
+from practise.recovery.params import LOSSES, RecoveryRecipe
+from practise.recovery.start import start_recovery
+from practise.recovery.training import OFFICIAL, Step, build_optimizer, recover_
 from practise.resume import Resume
-from practise.start import start_recovery
-from practise.views import combine, draw_views, mix
+from practise.scoring.params import RidgeRecipe
 
 RECIPE = RecoveryRecipe(steps=12, batch_size=8, lr=1e-3, weight_decay=0.01, dtype="fp32", views=4)
 RIDGE = RidgeRecipe(ridge=0.1, folds=2, most_images=64, memory_mb=1024, dtype="fp32")

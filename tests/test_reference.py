@@ -10,9 +10,10 @@ from test_views import tiny_set
 from tiny import TinyNet, noise, tiny_network, tiny_transformer
 from torch import Tensor, nn
 
-from practise.blocks import drop_blocks_, find_blocks
-from practise.recoverability import ClosedForm, RidgeRecipe
-from practise.reference import Reference, Zeros
+from practise.networks.blocks import drop_blocks_, find_blocks
+from practise.scoring.params import RidgeRecipe
+from practise.scoring.recoverability import ClosedForm
+from practise.scoring.reference import Reference, Zeros
 
 PLENTY, NOTHING = 1024, 1e-6
 """Memory for what enters the blocks, in MiB."""

@@ -12,26 +12,25 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from practise.cifar import CifarResNet
-from practise.cost import count_gmacs
 from practise.errors import ParamsError, SelectionError
 from practise.files import read_result, write_result
-from practise.networks import Teacher, save_teacher
-from practise.params import parse_params
-from practise.preprocessing import Preprocessing
-from practise.pruning import Pruning
-from practise.selection import (
+from practise.images.preprocessing import Preprocessing
+from practise.networks.cifar import CifarResNet
+from practise.networks.size import count_gmacs
+from practise.networks.teacher import Teacher, save_teacher
+from practise.pruning.params import SelectionRecipe
+from practise.pruning.plan import Pruning
+from practise.pruning.selection import (
     Goal,
-    SelectionRecipe,
-    choose_share,
-    search_share,
     select_knapsack,
     select_lowest,
     select_progressively,
-    selection_recipe,
     set_goal,
     sum_that_saves,
 )
+from practise.pruning.shares import choose_share, search_share
+from practise.settings.presets import selection_recipe
+from practise.settings.problems import check_values
 from practise.stages import select
 
 BLOCKS = ["a", "b", "c", "d", "e"]
@@ -261,7 +260,7 @@ def test_a_limit_that_no_choice_keeps_is_given_up():
 def with_method(**method: object):
     entry = {"criterion": "recoverability", "loss": "mimic", "preset": "default", **method}
     select = {"search": "knapsack", "tolerance": 0.02, "overshoot": 0.5, "match": "latency"}
-    return parse_params({**VALUES, "select": select, "methods": {**VALUES["methods"], "mine": entry}})
+    return check_values({**VALUES, "select": select, "methods": {**VALUES["methods"], "mine": entry}})
 
 
 def test_the_default_search_is_the_files_and_the_authors_take_the_lowest():

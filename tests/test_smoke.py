@@ -17,8 +17,8 @@ from trees import commit, copy_project, run_well
 from practise.engines.pipeline import Pipeline
 from practise.engines.processes import environment, tool
 from practise.files import read_result
-from practise.grid import Paths, cells, studies
-from practise.params import load_params
+from practise.settings.grid import Paths, cells, rank_trials
+from practise.settings.reading import load_params
 
 pytestmark = pytest.mark.slow
 
@@ -146,7 +146,7 @@ def test_filters_are_pruned_for_the_macs_of_the_target(by_dvc: Run) -> None:
 
 def test_the_oracle_asks_for_every_block_that_may_go(by_dvc: Run) -> None:
     params = load_params(by_dvc.tree / "params.yaml")
-    (study,), paths = studies(params), Paths.of(params)
+    (study,), paths = rank_trials(params), Paths.of(params)
     judged = read_result(by_dvc.tree / paths.rank(study), "rank")
     card = read_result(by_dvc.tree / paths.teacher_card(study.network), "teacher")
     assert [block["name"] for block in judged["blocks"]] == card["blocks"]

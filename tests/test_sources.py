@@ -14,12 +14,13 @@ from practise.errors import ImageError, NetworkError, ParamsError
 from practise.files import read_result
 from practise.images import open_source
 from practise.images.manifest import describe_item, read_item
+from practise.images.params import ImagesParams
 from practise.images.photographs import PICTURES, find_pictures
 from practise.images.reading import read_image
 from practise.images.synthesized import read_synthesized
-from practise.params import ImagesParams, Params
+from practise.settings.params import Params
 from practise.stages import sources, synthesize
-from practise.synthesis import Synthesizer
+from practise.synthesis.synthesis import Synthesizer
 
 MADE = {
     **{"num_images": 10, "seed": 0, "steps": 3, "batch_size": 4, "lr": 0.1, "classification": 1.0},

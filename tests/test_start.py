@@ -8,14 +8,14 @@ from test_views import PREPROCESSING, pictures, tiny_set
 from tiny import TinyNet, linear_block_network, tiny_network
 from torch import nn
 
-from practise.blocks import drop_blocks_
 from practise.errors import RecoveryError
-from practise.params import Start, names_of
-from practise.pruning import Pruning
-from practise.recoverability import RidgeRecipe
-from practise.recovery import RecoveryRecipe
-from practise.start import STARTS, start_recovery
-from practise.views import centre_views
+from practise.images.views import centre_views
+from practise.networks.blocks import drop_blocks_
+from practise.pruning.plan import Pruning
+from practise.recovery.params import RecoveryRecipe
+from practise.recovery.start import STARTS, start_recovery
+from practise.scoring.params import RidgeRecipe
+from practise.settings.params import Start, names_of
 
 RIDGE = RidgeRecipe(ridge=1e-6, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
 LAST_OF_ITS_STAGE = ["stages.0.2"]

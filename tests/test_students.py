@@ -8,9 +8,9 @@ from test_views import PREPROCESSING
 from tiny import noise, tiny_network
 
 from practise.errors import CheckpointError
-from practise.networks import Teacher
-from practise.pruning import Pruning
-from practise.students import load_student, prune, save_student
+from practise.networks.teacher import Teacher
+from practise.pruning.plan import Pruning
+from practise.pruning.students import load_student, prune, save_student
 
 
 def saved(folder: Path, dropped: list[str]) -> Teacher:

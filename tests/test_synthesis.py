@@ -10,14 +10,9 @@ from tiny import tiny_network
 from torch import nn
 
 from practise.errors import NetworkError
-from practise.preprocessing import Preprocessing
-from practise.synthesis import (
-    SynthesisRecipe,
-    Synthesizer,
-    divergence,
-    statistics_distance,
-    total_variation,
-)
+from practise.images.preprocessing import Preprocessing
+from practise.synthesis.params import SynthesisRecipe
+from practise.synthesis.synthesis import Synthesizer, divergence, statistics_distance, total_variation
 
 PREPROCESSING = Preprocessing(16, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3), "bilinear", 1.0)
 RECIPE = SynthesisRecipe(

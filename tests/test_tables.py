@@ -13,13 +13,13 @@ from render_results import BLOCKS, make_params, run_python, write_results
 
 from practise.errors import FileError
 from practise.files import write_result
-from practise.grid import Cell, Paths, cells, studies
-from practise.params import Params
 from practise.render.formats import DASH, RenderedTable, Strong, to_html, to_markdown, to_tex
-from practise.render.frames import FEWSHOT_COLUMNS, preset_title, thin
 from practise.render.names import block_list, criterion_title, mean_and_std, number, scientific
-from practise.render.tables import TABLES, write_tables
+from practise.render.tables.frames import FEWSHOT_COLUMNS, preset_title, thin
+from practise.render.tables.writing import TABLES, write_tables
 from practise.render.tidy import frame_csv, parse_frame
+from practise.settings.grid import Cell, Paths, cells, rank_trials
+from practise.settings.params import Params
 from practise.stages import tables as stage
 
 OUT = Path("tables")
@@ -146,7 +146,7 @@ def test_a_missing_result_is_named_with_the_command_that_makes_it(kind: str) -> 
     params = make_params(seeds=[0])
     write_results(params)
     paths, cell = Paths.of(params), cells(params)[0]
-    argument = {"latency": cell.network, "rank": studies(params)[0]}.get(kind, cell)
+    argument = {"latency": cell.network, "rank": rank_trials(params)[0]}.get(kind, cell)
     missing = getattr(paths, kind)(argument)
     missing.unlink()
     with pytest.raises(FileError, match="no such file, make it with") as error:
@@ -157,9 +157,9 @@ def test_a_missing_result_is_named_with_the_command_that_makes_it(kind: str) -> 
 
 def test_a_preset_names_the_command_of_its_own_pipeline() -> None:
     params = make_params(
-        profile__name="paper", profile__root="../..", profile__file="pipelines/paper/params.yaml"
+        profile__name="paper", profile__root="../..", profile__file="studies/paper/params.yaml"
     )
-    with pytest.raises(FileError, match=re.escape("make it with `dvc repro pipelines/paper/dvc.yaml`")):
+    with pytest.raises(FileError, match=re.escape("make it with `dvc repro studies/paper/dvc.yaml`")):
         write_tables(params, OUT)
 
 
@@ -395,7 +395,7 @@ def test_criteria_are_judged_by_the_oracle_of_all_seeds_and_the_oracle_by_the_ot
     write_tables(params, OUT)
     results = {
         study.seed: json.loads(Paths.of(params).rank(study).read_text())["result"]
-        for study in studies(params)
+        for study in rank_trials(params)
     }
     lost = {
         seed: [result["top1_original"] - block["top1"] for block in result["blocks"]]
@@ -497,7 +497,9 @@ def test_the_oracle_table_has_the_accuracy_without_each_block_and_everyones_plac
     params = make_params(rank__seeds=[0, 1])
     write_results(params)
     write_tables(params, OUT)
-    results = [json.loads(Paths.of(params).rank(study).read_text())["result"] for study in studies(params)]
+    results = [
+        json.loads(Paths.of(params).rank(study).read_text())["result"] for study in rank_trials(params)
+    ]
     header, *body = markdown_rows((OUT / "oracle.md").read_text())
     assert [row[0] for row in body] == BLOCKS
     for position, row in enumerate(body):
@@ -631,7 +633,9 @@ def test_a_preset_is_named_with_what_a_method_replaces() -> None:
 def test_two_processes_write_the_same_bytes(default_grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(default_grid.folder)
     code = "from pathlib import Path; from render_results import make_params; "
-    code += "from practise.render.tables import write_tables; write_tables(make_params(), Path('again'))"
+    code += (
+        "from practise.render.tables.writing import write_tables; write_tables(make_params(), Path('again'))"
+    )
     run_python(code, PYTHONHASHSEED="1")
     files = sorted(path.name for path in OUT.iterdir())
     assert files == sorted(path.name for path in Path("again").iterdir())

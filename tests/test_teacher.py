@@ -11,13 +11,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from practise.accuracy import evaluate_accuracy
 from practise.errors import ImageError, NetworkError
+from practise.evaluation.accuracy import evaluate_accuracy
 from practise.images import open_source
 from practise.images.loading import load_images
-from practise.networks import build_network, find_preprocessing, load_teacher
+from practise.networks.building import build_network, find_preprocessing
+from practise.networks.head import extract_features, fit_head, replace_classifier_
+from practise.networks.teacher import load_teacher
 from practise.stages import teacher as teacher_stage
-from practise.teacher import extract_features, fit_head, replace_classifier_
 
 CPU = torch.device("cpu")
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import v2
 
-from practise.preprocessing import Preprocessing, to_tensor
-from practise.tiny_set import TinySet
-from practise.views import centre_views, draw_batch, draw_views, mix
+from practise.images.preprocessing import Preprocessing, to_tensor
+from practise.images.tiny_set import TinySet
+from practise.images.views import centre_views, draw_batch, draw_views, mix
 
 PREPROCESSING = Preprocessing(32, (0.5,) * 3, (0.25,) * 3, "bilinear", 0.875)
 

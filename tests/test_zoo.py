@@ -14,7 +14,7 @@ import torchvision
 from tiny import noise
 from torch import Tensor, nn
 
-from practise.blocks import drop_blocks_, find_blocks
+from practise.networks.blocks import drop_blocks_, find_blocks
 
 ROOT = Path(__file__).parents[1]
 

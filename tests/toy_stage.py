@@ -5,7 +5,7 @@ from pathlib import Path
 
 from practise.errors import ImageError
 from practise.files import write_result
-from practise.params import Params
+from practise.settings.params import Params
 
 OUTPUTS = ("out",)
 USES_TORCH = False

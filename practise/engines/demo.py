@@ -7,22 +7,22 @@ from pathlib import Path
 from practise.engines.pipeline import Pipeline
 from practise.engines.repro import refresh_hardware, reproduce
 from practise.engines.sync import NOTES, make_agree
-from practise.grid import Paths
 from practise.progress import describe_seconds
+from practise.settings.grid import Paths
 
 
 def demo(*, params_file: Path = Path("params.yaml")) -> int:
     """Run what is not up to date, whichever engine made the rest, and show the main table.
 
     Args:
-        params_file: The params file; a dvc.yaml lies beside it.
+        params_file: The params file.
 
     Raises:
         EngineError: A stage failed, or another DVC is at work here.
     """
     pipeline = Pipeline(params_file)
     paths = Paths.of(pipeline.params)
-    log_file = Path("logs", pipeline.params.profile.name, "demo.log")
+    log_file = Path("logs", pipeline.params.study.name, "demo.log")
     start = time.monotonic()
     refresh_hardware(pipeline, log_file)
     make = make_agree if NOTES.is_dir() else reproduce

@@ -1,7 +1,8 @@
-"""The pipeline as `dvc.yaml` describes it: which jobs there are, which code and which params each depends on.
+"""The pipeline as `dvc.yaml` describes it: the jobs that a params file makes of it, and their code.
 
-DVC reads the same file itself. Snakemake's rules ask here for the lists of code and params, so that they
-stand in one place, and `practise sync` and `practise demo` ask which jobs make which files.
+There is one `dvc.yaml`. DVC reads the one beside a params file: for a study that is a copy, which `practise
+study` puts there. Snakemake's rules ask here for the lists of code and params, so that these stand in one
+place, and `practise sync` and `practise demo` ask which jobs make which files.
 """
 
 import itertools
@@ -16,9 +17,11 @@ from typing import Any
 import yaml
 
 from practise.engines import EngineError
-from practise.params import load_params
+from practise.settings.reading import load_params
+from practise.stages import STAGES
 
-FILE = "dvc.yaml"
+FILE = Path("dvc.yaml")
+"""The one description of the pipeline, in the project's root, which is the working directory."""
 PLACEHOLDER = re.compile(r"\$\{([\w.]+)\}")
 
 
@@ -44,40 +47,36 @@ class Job:
 
 
 class Pipeline:
-    """A params file with the `dvc.yaml` beside it.
+    """What a params file makes of the pipeline.
 
     Args:
-        params_file: The params file, relative to the project's root, which is the working directory.
+        params_file: The params file, relative to the project's root.
 
     Raises:
         ParamsError: The params file is wrong.
-        EngineError: It names another file as itself, or no `dvc.yaml` lies beside it.
+        EngineError: It names another file as itself, or another folder as the project's root.
     """
 
     def __init__(self, params_file: str | Path) -> None:
         self.params_file = Path(params_file)
         self.params = load_params(self.params_file)
-        self.file = self.params_file.with_name(FILE)
+        self.file = self.params_file.with_name(FILE.name)
         self.values: dict[str, Any] = yaml.safe_load(self.params_file.read_text(encoding="utf-8"))
-        profile = self.params.profile
-        if Path(profile.file).resolve() != self.params_file.resolve():
+        study = self.params.study
+        if Path(study.file).resolve() != self.params_file.resolve():
             raise EngineError(
-                f"{self.params_file}: profile.file is '{profile.file}', should be '{self.params_file}'"
+                f"{self.params_file}: study.file is '{study.file}', should be '{self.params_file}'"
             )
-        if (self.params_file.parent / profile.root).resolve() != Path.cwd():
+        if (self.params_file.parent / study.root).resolve() != Path.cwd():
             raise EngineError(
-                f"{self.params_file}: profile.root is '{profile.root}', should be the way from there to "
+                f"{self.params_file}: study.root is '{study.root}', should be the way from there to "
                 f"{Path.cwd()}, the project's root, where the command runs"
-            )
-        if not self.file.is_file():
-            raise EngineError(
-                f"{self.file}: no such file, should be a copy of the dvc.yaml in the project's root"
             )
 
     @cached_property
     def stages(self) -> dict[str, dict[str, Any]]:
         """The stages as they stand in `dvc.yaml`, in the order of the pipeline."""
-        stages: dict[str, dict[str, Any]] = yaml.safe_load(self.file.read_text(encoding="utf-8"))["stages"]
+        stages: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))["stages"]
         return stages
 
     @cached_property
@@ -86,13 +85,19 @@ class Pipeline:
         return [job for stage in self.stages for job in self._jobs_of(stage)]
 
     def code(self, stage: str) -> list[str]:
-        """Return the modules and data files of ours that shape a stage's result, as `dvc.yaml` lists them.
-
-        A folder that it lists stands for all modules in it.
-        """
+        """Return the files of ours that shape a stage's result, which `dvc.yaml` lists alone or by folder."""
         listed = [Path(path) for path in self.stages[stage]["deps"] if path.startswith("practise/")]
-        modules = [sorted(path.glob("*.py")) if path.is_dir() else [path] for path in listed]
-        return [str(module) for module in itertools.chain.from_iterable(modules)]
+        files = [sorted(path.rglob("*")) if path.is_dir() else [path] for path in listed]
+        return [
+            str(file)
+            for file in itertools.chain.from_iterable(files)
+            if file.is_file() and "__pycache__" not in file.parts
+        ]
+
+    def made(self, stage: str, ending: str) -> list[str]:
+        """Return the names of the files of a kind that a stage makes, such as those of the tables."""
+        outs = [Path(out) for out in self.stages[stage]["outs"]]
+        return [out.stem for out in outs if out.suffix == f".{ending}"]
 
     def section(self, stage: str, items: Mapping[str, object]) -> str:
         """Return the params that a job depends on, always the same text for the same values.
@@ -101,11 +106,14 @@ class Pipeline:
             stage: The stage.
             items: Its place in the grid, such as `{"network": "resnet34", "seed": 0}`.
         """
-        keys = [
-            key for entry in self.stages[stage].get("params", []) for keys in entry.values() for key in keys
-        ]
-        filled = [_fill(key, {**self.values, "item": items}) for key in keys]
-        return json.dumps({key: _look_up(self.values, key) for key in filled}, sort_keys=True)
+
+        def find(place: str) -> str | None:
+            found = _look_up(self.values, place) if "." in place else items.get(place)
+            return None if found is None else str(found)
+
+        return json.dumps(
+            {key: _look_up(self.values, key) for key in STAGES[stage].watched(find)}, sort_keys=True
+        )
 
     def _jobs_of(self, stage: str) -> Iterator[Job]:
         spec = self.stages[stage]

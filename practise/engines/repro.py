@@ -18,30 +18,13 @@ from rich.text import Text
 
 from practise.engines import EngineError
 from practise.engines.locks import mend_dvc
-from practise.engines.machine import is_from_elsewhere
 from practise.engines.pipeline import Pipeline
 from practise.engines.processes import started
-from practise.grid import Paths
+from practise.engines.studies import check_seen
+from practise.machine.hardware import is_from_elsewhere
 from practise.progress import describe_seconds
-
-TYPICAL_SECONDS = {
-    "hardware": 7,
-    "images": 2,
-    "teacher": 35,
-    "original": 11,
-    "sample": 1,
-    "latency": 140,
-    "score": 2,
-    "select": 3,
-    "recover": 18,
-    "evaluate": 14,
-    "rank": 220,
-    "synthesize": 120,
-    "sources": 38,
-    "tables": 2,
-    "figures": 14,
-}
-"""What a job of the embedded default takes on two cores, its start included: the first guess."""
+from practise.settings.grid import Paths
+from practise.stages import STAGES
 
 TRUST_SECONDS = 60
 """For how long a run weighs the typical times against its own."""
@@ -68,6 +51,7 @@ def reproduce(
     Raises:
         EngineError: Another DVC is at work here, or a job failed.
     """
+    check_seen(pipeline)
     for sentence in mend_dvc(pipeline.file):
         print(f"practise: {sentence}", file=sys.stderr)
     log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -184,9 +168,9 @@ class Watch:
         if times := self._seconds.get(stage):
             return sum(times) / len(times)
         runs = list(self._seconds.items())
-        typical = TRUST_SECONDS + sum(TYPICAL_SECONDS.get(name, 3) * len(times) for name, times in runs)
+        typical = TRUST_SECONDS + sum(STAGES[name].seconds * len(times) for name, times in runs)
         taken = TRUST_SECONDS + sum(sum(times) for _, times in runs)
-        return TYPICAL_SECONDS.get(stage, 3) * taken / typical
+        return STAGES[stage].seconds * taken / typical
 
 
 class Remaining(ProgressColumn):

@@ -23,6 +23,7 @@ from practise.engines.locks import mend_dvc
 from practise.engines.pipeline import Job, Pipeline
 from practise.engines.processes import output_of
 from practise.engines.repro import refresh_hardware, reproduce
+from practise.engines.studies import check_seen
 
 NOTES = Path(".snakemake", "metadata")
 MAX_NAME = 255
@@ -33,13 +34,13 @@ def sync(*, params_file: Path = Path("params.yaml")) -> int:
     """Make DVC and Snakemake agree about the results, whichever ran last.
 
     Args:
-        params_file: The params file; a dvc.yaml lies beside it.
+        params_file: The params file.
 
     Raises:
         EngineError: An engine failed, or another DVC is at work here.
     """
     pipeline = Pipeline(params_file)
-    log_file = Path("logs", pipeline.params.profile.name, "sync.log")
+    log_file = Path("logs", pipeline.params.study.name, "sync.log")
     refresh_hardware(pipeline, log_file)
     make_agree(pipeline, log_file)
     say(f"both engines agree: {_count(pipeline.jobs)} up to date")
@@ -59,6 +60,7 @@ def make_agree(pipeline: Pipeline, log_file: Path) -> int:
     Raises:
         EngineError: An engine failed, or another DVC is at work here.
     """
+    check_seen(pipeline)
     for sentence in mend_dvc(pipeline.file):
         say(sentence)
     snakemake = ("snakemake", "--configfile", str(pipeline.params_file), "--replace-workflow-config")

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from practise.engines.locks import clear_stale_snakemake_locks
-from practise.engines.machine import has_gpu, machine
 from practise.engines.pipeline import Pipeline
 from practise.errors import PractiseError
+from practise.machine.hardware import glance, has_gpu
 
 DEFAULT_PARAMS = "params.yaml"
 
@@ -80,7 +80,7 @@ class Plan(Pipeline):
     @property
     def machine(self) -> str:
         """This machine as text: when it differs, the stage `hardware` runs again."""
-        return json.dumps({**machine(), "gpu": has_gpu()}, sort_keys=True)
+        return json.dumps({**glance(), "gpu": has_gpu()}, sort_keys=True)
 
     @property
     def gpus_per_job(self) -> int:

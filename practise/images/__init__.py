@@ -12,11 +12,11 @@ from collections.abc import Callable
 from practise.errors import ImageError, unknown
 from practise.images.elpv import open_elpv
 from practise.images.folder import open_folder
+from practise.images.params import HERE, DataParams, ImagesParams
 from practise.images.photographs import open_photographs
 from practise.images.source import Item, Source
 from practise.images.synthesized import open_synthesized
 from practise.images.unlabelled import open_unlabelled
-from practise.params import HERE, DataParams, ImagesParams
 
 Opener = Callable[[str, ImagesParams, str, DataParams], Source]
 """From the source's name, its settings, their place in the params file and where data lies to the source."""

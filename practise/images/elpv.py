@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from practise.errors import ImageError
+from practise.images.params import HERE, DataParams, ImagesParams
 from practise.images.source import Item, Source, Split
-from practise.params import HERE, DataParams, ImagesParams
 
 CLASSES = ("mono_functional", "mono_defective", "poly_functional", "poly_defective")
 DEFECTIVE_ABOVE = 0.4

@@ -11,8 +11,8 @@ from importlib import resources
 from pathlib import Path
 
 from practise.errors import ImageError, guess
+from practise.images.params import HERE, DataParams, ImagesParams
 from practise.images.source import Item, Source, Split
-from practise.params import HERE, DataParams, ImagesParams
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 EXPECTED = "a folder with one sub-folder of images per class, named as in the class list"

@@ -12,8 +12,8 @@ from pathlib import Path
 from PIL import Image
 
 from practise.errors import ImageError
+from practise.images.params import HERE, DataParams, ImagesParams
 from practise.images.source import Box, Item, Source, Split
-from practise.params import HERE, DataParams, ImagesParams
 
 PICTURES = (
     *("astronaut.png", "brick.png", "camera.png", "coffee.png", "coins.png", "grass.png", "gravel.png"),

@@ -44,7 +44,7 @@ class Source:
         name: Its name in the section `images` of the params file.
         root: The directory that the paths of its items start from.
         classes: The names of the classes, in index order; none where the images have no labels.
-        flips: Mirrored views that a head is fitted on beside the image itself (see `practise.teacher`).
+        flips: Mirrored views that a head is fitted on beside the image itself (see `practise.networks.head`).
         scan: Lists a split.
     """
 

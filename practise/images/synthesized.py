@@ -4,8 +4,8 @@ from pathlib import Path
 
 from practise.errors import FileError, ImageError
 from practise.files import read_result
+from practise.images.params import HERE, DataParams, ImagesParams
 from practise.images.source import Item, Source
-from practise.params import HERE, DataParams, ImagesParams
 
 KIND = "synthesize"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from practise.errors import ImageError
 from practise.images.folder import walk_images
+from practise.images.params import HERE, DataParams, ImagesParams
 from practise.images.source import Item, Source, Split
-from practise.params import HERE, DataParams, ImagesParams
 
 EXPECTED = "a folder with images in it or below it"
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from practise.errors import FileError
 from practise.files import read_result, write_text
-from practise.grid import Paths, first_outputs
-from practise.params import Params
+from practise.settings.grid import Paths, first_outputs
+from practise.settings.params import Params
 
 
 def write_cost(params: Params, out: Path, environment: Path) -> None:

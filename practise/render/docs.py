@@ -18,10 +18,8 @@ from PIL import Image
 
 from practise.errors import FileError, guess
 from practise.files import atomic, write_text
-from practise.grid import Paths
-from practise.params import Params
 from practise.render.cost import cost_sentence, read_cost, write_cost
-from practise.render.figures import write_figures
+from practise.render.figures.writing import write_figures
 from practise.render.formats import to_markdown
 from practise.render.names import (
     criterion_title,
@@ -32,8 +30,10 @@ from practise.render.names import (
     plus_minus_time,
     target_title,
 )
-from practise.render.tables import TABLES, write_rendered
-from practise.render.tidy import STUDY, groups, read_frame
+from practise.render.tables.writing import TABLES, write_rendered
+from practise.render.tidy import SAMPLE_SETTING, groups, read_frame
+from practise.settings.grid import Paths
+from practise.settings.params import Params
 
 FOLDER = Path("docs/results")
 """Where the rendered copies lie, a folder for each profile."""
@@ -57,7 +57,7 @@ def docs(params: Params) -> None:
     Args:
         params: The params; everything that their grid names must have been run.
     """
-    folder = FOLDER / params.profile.name
+    folder = FOLDER / params.study.name
     collect(params, folder, Path(sys.prefix))
     for path in render(folder, pages()):
         print(path)
@@ -149,7 +149,7 @@ def summary(folder: Path) -> str:
     """Return the result in words: for each setting a sentence, or one for each of several targets."""
     frame = read_frame(folder / "schemes.csv")
     paragraphs = []
-    for (network, images, num_images), cells in groups(frame, STUDY):
+    for (network, images, num_images), cells in groups(frame, SAMPLE_SETTING):
         original = number(cells["top1_original"].iloc[0], 1)
         setting = f"**{network}** on `{images}`, {num_images} images handed over, {original} % at first"
         kept = {target: _kept(schemes) for (target,), schemes in groups(cells, ("target_reduction",))}
@@ -208,7 +208,7 @@ def picture(folder: Path) -> str:
 
 def criteria_picture(folder: Path) -> str:
     """Return the figure of the criteria with their rank correlations in words."""
-    frame = read_frame(folder / "criteria.csv").drop_duplicates([*STUDY, "seed", "criterion"])
+    frame = read_frame(folder / "criteria.csv").drop_duplicates([*SAMPLE_SETTING, "seed", "criterion"])
     words = [
         f"{criterion_title(criterion)} {mean_and_std(own['rank_correlation'], 2)}"
         for (criterion,), own in groups(frame, ("criterion",))

@@ -15,7 +15,7 @@ from practise.errors import FileError
 SETTING = ("network", "images", "num_images", "target_reduction")
 """The columns that make a setting, in which methods are compared."""
 
-STUDY = ("network", "images", "num_images")
+SAMPLE_SETTING = ("network", "images", "num_images")
 """The columns that make a setting, in which criteria are compared."""
 
 DEVICE_COLUMNS = ("device_name", "device", "threads", "dtype", "batch_size", "image_size")

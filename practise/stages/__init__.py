@@ -1,4 +1,4 @@
-"""The stages: files in, one library call, files out.
+"""The stages: files in, one library call, files out; and what is said of each, once.
 
 Each module is a command of the same name (`practise score`) and holds:
 
@@ -7,10 +7,132 @@ Each module is a command of the same name (`practise score`) and holds:
   `--num-images`, its help is its line in the docstring's `Args:`. A flag is a `str`, `int`, `float`, `bool`
   or `Path`, or one of them `| None` with the default None. Every `Path` that is not an output is an input and
   must exist; arguments called `network`, `images` and `method` must name an entry of that section of the
-  params file;
-- `OUTPUTS = ("out",)`: the names of the arguments that are written, the main one first;
-- `USES_TORCH = False` in a stage that does not need torch: the command line then leaves torch unimported. All
-  other stages find torch's threads and deterministic algorithms set when they start.
+  params file.
 
-A new stage is one file here and one line in `practise.cli.STAGES`.
+`opening` is what several of them open. A new stage is one file here and one entry in `STAGES`.
 """
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+PLACE = re.compile(r"\{([\w.]+)\}")
+"""A place in a key that a job of the grid, or another key of the params, fills in."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is said of a stage.
+
+    Attributes:
+        outputs: The arguments that are written, the main one first.
+        reads: The keys of the params that shape the result; their hash stands in it. `{network}` is the
+            stage's argument of that name, `{rank.method}` what stands at that key of the params.
+        opens: Further keys that are read only to find or open something; a change of theirs runs the stage
+            again, too.
+        seconds: What a job of the embedded default takes on two cores, its start included.
+        timed: Whether it measures time: nothing may run beside it, and idle threads spin, as they do where a
+            network is served.
+        torch: Whether it always needs torch, which is then set up before it starts; others set it up
+            themselves when they do.
+    """
+
+    outputs: tuple[str, ...]
+    reads: tuple[str, ...]
+    opens: tuple[str, ...] = ()
+    seconds: float = 3.0
+    timed: bool = False
+    torch: bool = True
+
+    def keys(self, **items: str) -> list[str]:
+        """Return the keys that shape the result of one job.
+
+        Args:
+            items: What stands in the places, by name; a key with a place that has nothing is left out.
+        """
+        return _filled(self.reads, items.get)
+
+    def watched(self, find: Callable[[str], str | None]) -> list[str]:
+        """Return all keys that one job reads.
+
+        Args:
+            find: From a place to what stands in it; a key with a place that has None is left out.
+        """
+        return list(dict.fromkeys(_filled((*self.reads, *self.opens), find)))
+
+
+def _filled(keys: Iterable[str], find: Callable[[str], str | None]) -> list[str]:
+    fillable = [key for key in keys if None not in map(find, PLACE.findall(key))]
+    return [PLACE.sub(lambda place: str(find(place[1])), key) for key in fillable]
+
+
+NETWORK, IMAGES, METHOD = "networks.{network}", "images.{images}", "methods.{method}"
+
+STAGES: Mapping[str, Stage] = {
+    "hardware": Stage(("out",), reads=("device",), seconds=7),
+    "images": Stage(("out",), reads=(IMAGES,), opens=("data.root",), seconds=2, torch=False),
+    "teacher": Stage(
+        ("weights", "card"),
+        reads=(NETWORK, "teacher", "device", "images.{head}"),
+        opens=("images", "data.root"),  # which images the head is fitted on stands in another key
+        seconds=35,
+    ),
+    "original": Stage(
+        ("out",), reads=(NETWORK, IMAGES, "evaluate", "device"), opens=("data.root",), seconds=11
+    ),
+    "sample": Stage(("out",), reads=(IMAGES,), opens=("data.root",), seconds=1, torch=False),
+    "latency": Stage(("out",), reads=(NETWORK, "latency", "device"), seconds=140, timed=True),
+    "score": Stage(
+        ("out",),
+        reads=(NETWORK, IMAGES, METHOD, "score", "device"),
+        opens=("data.root",),
+        seconds=2,
+        torch=False,
+    ),
+    "select": Stage(
+        ("out",),
+        reads=(METHOD, "select", "score"),
+        opens=(IMAGES, "device", "data.root"),
+        seconds=3,
+        torch=False,
+    ),
+    "recover": Stage(
+        ("student", "card", "history"),
+        reads=(NETWORK, IMAGES, METHOD, "recover", "score", "device"),
+        opens=("data.root",),
+        seconds=18,
+    ),
+    "evaluate": Stage(
+        ("out", "latency"),
+        reads=(NETWORK, IMAGES, "evaluate", "device"),
+        opens=("latency", "data.root"),  # shapes the latency, whose keys are those of the stage of that name
+        seconds=14,
+        timed=True,
+    ),
+    "rank": Stage(
+        ("out",),
+        reads=(
+            *(NETWORK, IMAGES, "rank.criteria", "rank.counts", "rank.method", "methods.{rank.method}"),
+            *("score", "recover", "evaluate", "device"),
+        ),
+        opens=("data.root",),
+        seconds=220,
+    ),
+    "synthesize": Stage(
+        ("out", "sheet"), reads=(NETWORK, "synthesize", "sources.blocks", "device"), seconds=120
+    ),
+    "sources": Stage(
+        ("out",),
+        reads=(
+            *(NETWORK, IMAGES, "sources.blocks", "sources.methods", "methods"),
+            *("score", "recover", "evaluate", "device"),
+        ),
+        opens=("images.{sources.evaluation}", "data.root"),
+        seconds=38,
+    ),
+    "tables": Stage(
+        ("out",), reads=("grid", "methods", "networks", "rank", "sources"), seconds=2, torch=False
+    ),
+    "figures": Stage(("out",), reads=(), seconds=14, torch=False),
+}
+"""Every stage, in the order of the pipeline."""

@@ -1,27 +1,29 @@
 """Measure the recovered network: accuracy and size, and its latency beside the original's.
 
-Recovered networks of the same layers share one latency (`practise.kept`), whichever method, images or seed
-they come from; `--again` measures anew. What is reported is the mean of several measurements: one number
-stands for many cells.
+Recovered networks of the same layers share one latency (`practise.latency.cache`), whichever method, images
+or seed they come from; `--again` measures anew. What is reported is the mean of several measurements: one
+number stands for many cells.
 """
 
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from practise.accuracy import check_classes, evaluate_accuracy
-from practise.cost import count_gmacs, count_params
+from practise.evaluation.accuracy import check_classes, evaluate_accuracy
 from practise.files import write_result
-from practise.hardware import check, circumstances, resolve_device
-from practise.images.loading import stream_evaluation
 from practise.images.manifest import read_listing
-from practise.kept import measure_once
-from practise.latency import describe_setting, measure_also, measure_with, pool
-from practise.networks import load_teacher
-from practise.params import Params
-from practise.students import load_student
+from practise.latency.cache import measure_once
+from practise.latency.measuring import describe_setting, measure_also, measure_with, pool
+from practise.machine.circumstances import circumstances
+from practise.machine.devices import resolve_device
+from practise.machine.hardware import check
+from practise.networks.size import count_gmacs, count_params
+from practise.networks.teacher import load_teacher
+from practise.pruning.students import load_student
+from practise.settings.params import Params
+from practise.stages import STAGES
+from practise.stages.opening import stream_evaluation
 
-OUTPUTS = ("out", "latency")
 LOOKS = 3
 """How often the two networks are measured: whether a scheme meets its target hangs on this one number."""
 
@@ -59,14 +61,14 @@ def run(
     original = load_teacher(teacher)
     recovered = load_student(original, student, card).network
     classes = read_listing(listing).classes
-    check_classes(original.classes, classes, f"{params.profile.file}: networks.{network} on images.{images}")
+    check_classes(original.classes, classes, f"{params.study.file}: networks.{network} on images.{images}")
     size = original.preprocessing.image_size
     cost = {"gmacs": count_gmacs(recovered, size), "params": count_params(recovered)}
     batches = stream_evaluation(params, listing, original.preprocessing)
     accuracy = evaluate_accuracy(recovered, batches, device)
-    sections = (f"images.{images}", "evaluate", "device", f"networks.{network}")
+    keys = STAGES["evaluate"].keys(network=network, images=images)
     made = circumstances(
-        params, *sections, device=device, dtype="fp32", batch_size=params.evaluate.batch_size, image_size=size
+        params, *keys, device=device, dtype="fp32", batch_size=params.evaluate.batch_size, image_size=size
     )
     write_result(out, "accuracy", {**asdict(accuracy), **cost}, made)
 
@@ -82,8 +84,8 @@ def run(
             result["also"] = measure_also(params.latency, networks, size, device)
         return result
 
-    shaped_by = ("latency", "device", f"networks.{network}")
-    made = circumstances(params, *shaped_by, device=device, image_size=size)
+    keys = STAGES["latency"].keys(network=network)
+    made = circumstances(params, *keys, device=device, image_size=size)
     depends = [machine, setting, LOOKS, params.latency.also, layers]
     write_result(
         latency, "latency", measure_once("recovered", depends, side_by_side, made, again=again), made

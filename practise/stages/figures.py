@@ -2,11 +2,8 @@
 
 from pathlib import Path
 
-from practise.params import Params
-from practise.render.figures import write_figures
-
-OUTPUTS = ("out",)
-USES_TORCH = False
+from practise.render.figures.writing import write_figures
+from practise.settings.params import Params
 
 
 def run(params: Params, *, tables: Path, out: Path) -> None:

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from practise import hardware
 from practise.files import write_result
-from practise.params import Params
-
-OUTPUTS = ("out",)
+from practise.machine import hardware
+from practise.machine.circumstances import circumstances
+from practise.machine.devices import resolve_device
+from practise.settings.params import Params
+from practise.stages import STAGES
 
 
 def run(params: Params, *, out: Path) -> None:
@@ -16,5 +17,5 @@ def run(params: Params, *, out: Path) -> None:
         params: The params of the run.
         out: The description, JSON.
     """
-    hardware.resolve_device(params.device.name)
-    write_result(out, "hardware", hardware.describe(), hardware.circumstances(params, "device"))
+    resolve_device(params.device.name)
+    write_result(out, "hardware", hardware.describe(), circumstances(params, *STAGES["hardware"].keys()))

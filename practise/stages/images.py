@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-from practise.hardware import circumstances
 from practise.images import open_source
 from practise.images.manifest import Listing, write_listing
 from practise.images.reading import hash_images
-from practise.params import Params
-
-OUTPUTS = ("out",)
-USES_TORCH = False
+from practise.machine.circumstances import circumstances
+from practise.settings.params import Params
+from practise.stages import STAGES
 
 
 def run(params: Params, *, images: str, out: Path) -> None:
@@ -19,7 +17,7 @@ def run(params: Params, *, images: str, out: Path) -> None:
         images: Name of an entry of the section images.
         out: The listing, JSON.
     """
-    source = open_source(images, params.images[images], params.profile.file, params.data)
+    source = open_source(images, params.images[images], params.study.file, params.data)
     evaluation = hash_images(source.root, source.evaluation)
     listing = Listing(images, source.classes, len(source.train), evaluation)
-    write_listing(out, listing, circumstances(params, f"images.{images}"))
+    write_listing(out, listing, circumstances(params, *STAGES["images"].keys(images=images)))

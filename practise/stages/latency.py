@@ -1,10 +1,10 @@
 """Measure the original network, and what dropping each block saves, side by side.
 
-Blocks are measured as `practise.savings` says. For methods that prune filters, the share of filters is
-searched whose absence saves what the target asks for.
+Blocks are measured as `practise.latency.savings` says. For methods that prune filters, the share of filters
+is searched whose absence saves what the target asks for.
 
-What is pruned follows from these latencies, so a machine measures them once (`practise.kept`); `--again`
-measures anew.
+What is pruned follows from these latencies, so a machine measures them once (`practise.latency.cache`);
+`--again` measures anew.
 """
 
 import copy
@@ -18,19 +18,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from practise.blocks import alike_blocks
-from practise.cost import count_gmacs
 from practise.files import write_result
-from practise.filters import ROUND_TO, choose_filters, find_inner_convolutions, keep_filters_
-from practise.hardware import check, circumstances, resolve_device
-from practise.kept import measure_once
-from practise.latency import Latency, describe_setting, measure_with, pool
-from practise.networks import Teacher, load_teacher
-from practise.params import Params
-from practise.savings import measure_savings
-from practise.selection import search_share
+from practise.latency.cache import measure_once
+from practise.latency.measuring import Latency, describe_setting, measure_with, pool
+from practise.latency.savings import measure_savings
+from practise.machine.circumstances import circumstances
+from practise.machine.devices import resolve_device
+from practise.machine.hardware import check
+from practise.networks.blocks import alike_blocks
+from practise.networks.size import count_gmacs
+from practise.networks.teacher import Teacher, load_teacher
+from practise.pruning.filters import ROUND_TO, choose_filters, find_inner_convolutions, keep_filters_
+from practise.pruning.shares import search_share
+from practise.settings.params import Params
+from practise.stages import STAGES
 
-OUTPUTS = ("out",)
 TOLERANCE = 0.01
 """How near to the target the latency without filters should come."""
 CONFIRMATIONS = 2
@@ -56,8 +58,8 @@ def run(
     setting = describe_setting(params.latency, size, device)
     groups = alike_blocks(original.network, original.card["blocks"], size)
     subject = [*(original.card[key] for key in ("library", "architecture", "num_classes")), groups]
-    sections = ("latency", "device", f"networks.{network}")
-    made = circumstances(params, *sections, device=device, image_size=size)
+    keys = STAGES["latency"].keys(network=network)
+    made = circumstances(params, *keys, device=device, image_size=size)
 
     def once(what: str, measure: Callable[[], dict[str, Any]], *depends: Any) -> dict[str, Any]:
         return measure_once(what, [machine, setting, subject, *depends], measure, made, again=again)

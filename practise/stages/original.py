@@ -3,16 +3,16 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from practise.accuracy import check_classes, evaluate_accuracy
-from practise.cost import count_gmacs, count_params
+from practise.evaluation.accuracy import check_classes, evaluate_accuracy
 from practise.files import write_result
-from practise.hardware import circumstances, resolve_device
-from practise.images.loading import stream_evaluation
 from practise.images.manifest import read_listing
-from practise.networks import load_teacher
-from practise.params import Params
-
-OUTPUTS = ("out",)
+from practise.machine.circumstances import circumstances
+from practise.machine.devices import resolve_device
+from practise.networks.size import count_gmacs, count_params
+from practise.networks.teacher import load_teacher
+from practise.settings.params import Params
+from practise.stages import STAGES
+from practise.stages.opening import stream_evaluation
 
 
 def run(params: Params, *, network: str, images: str, teacher: Path, listing: Path, out: Path) -> None:
@@ -28,14 +28,14 @@ def run(params: Params, *, network: str, images: str, teacher: Path, listing: Pa
     device = resolve_device(params.device.name)
     original = load_teacher(teacher)
     classes = read_listing(listing).classes
-    check_classes(original.classes, classes, f"{params.profile.file}: networks.{network} on images.{images}")
+    check_classes(original.classes, classes, f"{params.study.file}: networks.{network} on images.{images}")
     size = original.preprocessing.image_size
     cost = {"gmacs": count_gmacs(original.network, size), "params": count_params(original.network)}
     accuracy = evaluate_accuracy(
         original.network, stream_evaluation(params, listing, original.preprocessing), device
     )
-    sections = (f"networks.{network}", f"images.{images}", "evaluate", "device")
+    keys = STAGES["original"].keys(network=network, images=images)
     made = circumstances(
-        params, *sections, device=device, dtype="fp32", batch_size=params.evaluate.batch_size, image_size=size
+        params, *keys, device=device, dtype="fp32", batch_size=params.evaluate.batch_size, image_size=size
     )
     write_result(out, "accuracy", {**asdict(accuracy), **cost}, made)

@@ -1,21 +1,20 @@
 """Drop the chosen blocks and recover the network on the few images."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 from practise.files import read_result, sha256, write_csv
-from practise.hardware import circumstances, resolve_device
-from practise.images.tiny import load_tiny_set
-from practise.networks import load_teacher
-from practise.params import Params
-from practise.presets import recovery_recipe, ridge_recipe
-from practise.pruning import Pruning
-from practise.recovery import LOSSES, recover_
+from practise.machine.circumstances import circumstances
+from practise.machine.devices import resolve_device
+from practise.networks.teacher import load_teacher
+from practise.pruning.plan import Pruning
+from practise.pruning.students import save_student
+from practise.recovery.start import start_recovery
+from practise.recovery.training import recover_
 from practise.resume import Resume
-from practise.start import start_recovery
-from practise.students import save_student
-
-OUTPUTS = ("student", "card", "history")
+from practise.settings.params import Params
+from practise.settings.presets import recovery_recipe, ridge_recipe
+from practise.stages import STAGES
+from practise.stages.opening import load_tiny_set
 
 
 def run(
@@ -56,21 +55,29 @@ def run(
     pruned, mimicked = start_recovery(original.network.to(device), pruning, few, recipe, ridge)
     resume = Resume(
         student,
-        [method, seed, asdict(recipe), asdict(ridge), pruning.describe(), sha256(teacher), sha256(sample)],
+        [
+            method,
+            seed,
+            recipe.model_dump(),
+            ridge.model_dump(),
+            pruning.describe(),
+            sha256(teacher),
+            sha256(sample),
+        ],
     )
-    steps = recover_(pruned, mimicked, few, LOSSES[chosen.loss], recipe, resume)
+    steps = recover_(pruned, mimicked, few, chosen.loss, recipe, resume)
     described = {
         "network": network,
         **pruning.describe(),
         "loss": chosen.loss,
         "preset": chosen.preset,
-        "recipe": asdict(recipe),
+        "recipe": recipe.model_dump(),
         "steps": len(steps),
     }
-    sections = ("recover", "score", f"methods.{method}", f"images.{images}", "device", f"networks.{network}")
+    keys = STAGES["recover"].keys(network=network, images=images, method=method)
     made = circumstances(
         params,
-        *sections,
+        *keys,
         device=device,
         dtype=recipe.dtype,
         batch_size=recipe.batch_size,

@@ -4,15 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from practise.hardware import circumstances
 from practise.images import open_source
 from practise.images.manifest import Sample, check_disjoint, read_listing, write_sample
 from practise.images.reading import hash_images
 from practise.images.sampling import draw_sample
-from practise.params import Params
-
-OUTPUTS = ("out",)
-USES_TORCH = False
+from practise.machine.circumstances import circumstances
+from practise.settings.params import Params
+from practise.stages import STAGES
 
 
 def run(params: Params, *, images: str, num_images: int, seed: int, listing: Path, out: Path) -> None:
@@ -25,11 +23,12 @@ def run(params: Params, *, images: str, num_images: int, seed: int, listing: Pat
         listing: The evaluation images, JSON.
         out: The images that are handed over, JSON.
     """
-    file = params.profile.file
+    file = params.study.file
     listed = read_listing(listing)
     source = open_source(images, params.images[images], file, params.data)
     drawn = draw_sample(source.train, num_images, np.random.default_rng(seed), f"{file}: grid.num_images")
     hashed = hash_images(source.root, drawn)
     check_disjoint(hashed, listed.evaluation, f"{file}: images.{images}")
     sample = Sample(images, len(source.classes), seed, hashed)
-    write_sample(out, sample, circumstances(params, f"images.{images}", num_images=num_images, seed=seed))
+    keys = STAGES["sample"].keys(images=images)
+    write_sample(out, sample, circumstances(params, *keys, num_images=num_images, seed=seed))

@@ -1,17 +1,15 @@
 """Score the droppable blocks by the method's criterion; no clock is looked at."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from practise.criteria import CRITERIA, Look, Question
 from practise.files import read_result, sha256, write_result
-from practise.hardware import circumstances
-from practise.params import Params
-
-OUTPUTS = ("out",)
-USES_TORCH = False  # but for criteria that look at the network, which prepare torch themselves
+from practise.machine.circumstances import circumstances
+from practise.scoring.criteria import SCORES, Look, Question
+from practise.scoring.params import CRITERIA
+from practise.settings.params import Params
+from practise.stages import STAGES
 
 
 def run(
@@ -39,13 +37,13 @@ def run(
     chosen = params.methods[method]
     criterion = CRITERIA[chosen.criterion]
     blocks = read_result(teacher.with_suffix(".json"), "teacher")["blocks"]
-    sections = ("score", f"methods.{method}", f"images.{images}", "device", f"networks.{network}")
-    recipe, made = None, circumstances(params, *sections, seed=seed)
+    keys = STAGES["score"].keys(network=network, images=images, method=method)
+    recipe, made = None, circumstances(params, *keys, seed=seed)
     if criterion.looks:
         scores, recipe, on_what = look_and_score(params, method, seed, blocks, teacher, sample, out)
-        made = circumstances(params, *sections, seed=seed, **on_what)
+        made = circumstances(params, *keys, seed=seed, **on_what)
     else:
-        scores = dict(criterion.score(Question(blocks, seed)))
+        scores = dict(SCORES[chosen.criterion](Question(blocks, seed)))
     result = {
         "criterion": chosen.criterion,
         "preset": chosen.preset,
@@ -64,23 +62,23 @@ def look_and_score(
 
     A run that was killed goes on where it was.
     """
-    from practise.hardware import prepare, resolve_device
-    from practise.images.tiny import load_tiny_set
-    from practise.networks import load_teacher
-    from practise.presets import score_recipe
+    from practise.machine.devices import prepare, resolve_device
+    from practise.networks.teacher import load_teacher
     from practise.resume import Resume
+    from practise.settings.presets import score_recipe
+    from practise.stages.opening import load_tiny_set
 
     prepare(params.device)
     device = resolve_device(params.device.name)
     original = load_teacher(teacher)
     few = load_tiny_set(params, sample, original.preprocessing, seed)
     recipe = score_recipe(params, method)
-    resume = Resume(out, [method, seed, asdict(recipe), sha256(teacher), sha256(sample)])
+    resume = Resume(out, [method, seed, recipe.model_dump(), sha256(teacher), sha256(sample)])
     scores: dict[str, float] = resume.load() or {}
     look = Look(original.network.to(device), few, recipe, dict(scores))
-    for block, score in CRITERIA[params.methods[method].criterion].score(Question(blocks, seed, look)):
+    for block, score in SCORES[params.methods[method].criterion](Question(blocks, seed, look)):
         scores[block] = score
         resume.save_now_and_then(lambda: scores)
     resume.finish()
     size = original.preprocessing.image_size
-    return scores, asdict(recipe), {"device": device, "dtype": recipe.dtype, "image_size": size}
+    return scores, recipe.model_dump(), {"device": device, "dtype": recipe.dtype, "image_size": size}

@@ -1,39 +1,32 @@
 """Choose what to prune for a latency target, from scores and measured latencies: blocks, or filters."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from practise.errors import SelectionError
 from practise.files import read_result, write_result
-from practise.hardware import circumstances
-from practise.params import Params
-from practise.pruning import Pruning
-from practise.selection import (
-    SelectionRecipe,
-    choose_share,
-    search_share,
-    select_knapsack,
-    select_lowest,
-    select_progressively,
-    selection_recipe,
-    set_goal,
-)
+from practise.machine.circumstances import circumstances
+from practise.pruning.params import SelectionRecipe
+from practise.pruning.plan import Pruning
+from practise.pruning.selection import select_knapsack, select_lowest, select_progressively, set_goal
+from practise.pruning.shares import choose_share, search_share
+from practise.settings.params import Params
+from practise.settings.presets import selection_recipe
+from practise.stages import STAGES
 
 if TYPE_CHECKING:
-    from practise.recoverability import ClosedForm, Trained
+    from practise.scoring.recoverability import ClosedForm, Trained
 
-OUTPUTS = ("out",)
 REDUCTION = {"latency": "reduction", "macs": "macs_reduction"}
 """What a measurement says about each kind of target."""
-USES_TORCH = False  # but for a progressive search and MACs of filters, which prepare torch themselves
 
 
 def run(
     params: Params,
     *,
+    images: str,
     method: str,
     seed: int,
     target_reduction: float,
@@ -46,6 +39,7 @@ def run(
     """Choose what to prune.
 
     Args:
+        images: Name of an entry of the section images.
         method: Name of an entry of the section methods.
         seed: Seed of folds, where blocks are scored again.
         target_reduction: Share of the original's latency to save; from 1 on, the number of blocks to drop.
@@ -66,10 +60,10 @@ def run(
     result = {
         "method": method,
         "target_reduction": target_reduction,
-        "recipe": asdict(recipe),
+        "recipe": recipe.model_dump(),
         **pruning.describe(),
     }
-    write_result(out, "select", result, circumstances(params, "select", f"methods.{method}", "score"))
+    write_result(out, "select", result, circumstances(params, *STAGES["select"].keys(method=method)))
 
 
 def choose_blocks(
@@ -124,10 +118,10 @@ def share_of_filters(
 
 def macs_without(params: Params, teacher: Path) -> Callable[[float], float]:
     """The MACs, as a share of the original's, that are saved without a share of its filters."""
-    from practise.cost import count_gmacs
-    from practise.hardware import prepare
-    from practise.networks import load_teacher
-    from practise.students import prune
+    from practise.machine.devices import prepare
+    from practise.networks.size import count_gmacs
+    from practise.networks.teacher import load_teacher
+    from practise.pruning.students import prune
 
     prepare(params.device)
     original = load_teacher(teacher)
@@ -143,11 +137,11 @@ def joint_recoverability(
 
     @cache
     def scorer() -> "ClosedForm | Trained":
-        from practise.hardware import prepare, resolve_device
-        from practise.images.tiny import load_tiny_set
-        from practise.networks import load_teacher
-        from practise.presets import score_recipe
-        from practise.recoverability import build_scorer
+        from practise.machine.devices import prepare, resolve_device
+        from practise.networks.teacher import load_teacher
+        from practise.scoring.recoverability import build_scorer
+        from practise.settings.presets import score_recipe
+        from practise.stages.opening import load_tiny_set
 
         prepare(params.device)
         original = load_teacher(teacher)

@@ -1,24 +1,24 @@
 """Make images from the original network alone, for when there are none."""
 
 import copy
-from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 
 from PIL import Image
 
-from practise.blocks import drop_blocks_
 from practise.files import atomic, sha256, write_result
-from practise.hardware import circumstances, resolve_device
 from practise.images.synthesized import KIND
-from practise.networks import load_teacher
-from practise.params import Params
+from practise.images.views import combine
+from practise.machine.circumstances import circumstances
+from practise.machine.devices import resolve_device
+from practise.networks.blocks import drop_blocks_
+from practise.networks.teacher import load_teacher
 from practise.progress import track
 from practise.resume import Resume
-from practise.synthesis import SynthesisRecipe, Synthesized, Synthesizer
-from practise.views import combine
+from practise.settings.params import Params
+from practise.stages import STAGES
+from practise.synthesis.synthesis import Synthesized, Synthesizer
 
-OUTPUTS = ("out", "sheet")
 SHOWN, COLUMNS = 40, 8
 """How many images a contact sheet shows, and how many side by side."""
 
@@ -34,13 +34,11 @@ def run(params: Params, *, network: str, teacher: Path, out: Path, sheet: Path) 
     """
     device = resolve_device(params.device.name)
     original = load_teacher(teacher)
-    settings = params.synthesize.model_dump()
-    wanted, seed = settings.pop("num_images"), settings.pop("seed")
-    recipe = SynthesisRecipe(**settings)
+    wanted, seed, recipe = params.synthesize.num_images, params.synthesize.seed, params.synthesize.recipe
     whole = original.network.to(device).requires_grad_(False)
     student = drop_blocks_(copy.deepcopy(whole), params.sources.blocks) if recipe.competition else None
     synthesizer = Synthesizer(whole, original.preprocessing, len(original.classes), recipe, student)
-    resume = Resume(out, [network, asdict(recipe), wanted, seed, params.sources.blocks, sha256(teacher)])
+    resume = Resume(out, [network, recipe.model_dump(), wanted, seed, params.sources.blocks, sha256(teacher)])
     batches = [Synthesized(**batch) for batch in (resume.load() or {"batches": []})["batches"]]
     starts = range(0, wanted, recipe.batch_size)
     for place in track(range(len(batches), len(starts)), f"synthesize batches of {recipe.batch_size}"):
@@ -59,14 +57,14 @@ def run(params: Params, *, network: str, teacher: Path, out: Path, sheet: Path) 
     result = {
         "network": network,
         "num_classes": len(original.classes),
-        "recipe": asdict(recipe),
+        "recipe": recipe.model_dump(),
         **{name: fmean(getattr(batch, name) for batch in batches) for name in qualities},
         "images": listed,
     }
-    sections = ("synthesize", "sources.blocks", f"networks.{network}", "device")
+    keys = STAGES["synthesize"].keys(network=network)
     made = circumstances(
         params,
-        *sections,
+        *keys,
         device=device,
         dtype=recipe.dtype,
         batch_size=recipe.batch_size,

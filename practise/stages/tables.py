@@ -2,11 +2,8 @@
 
 from pathlib import Path
 
-from practise.params import Params
-from practise.render.tables import write_tables
-
-OUTPUTS = ("out",)
-USES_TORCH = False
+from practise.render.tables.writing import write_tables
+from practise.settings.params import Params
 
 
 def run(params: Params, *, out: Path) -> None:

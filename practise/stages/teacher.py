@@ -6,18 +6,20 @@ from typing import Any
 
 import torch
 
-from practise.accuracy import evaluate_accuracy
-from practise.blocks import droppable_blocks
-from practise.hardware import circumstances, resolve_device
+from practise.evaluation.accuracy import evaluate_accuracy
 from practise.images import open_source
 from practise.images.loading import stream_batches
 from practise.images.manifest import check_disjoint
 from practise.images.reading import hash_images
-from practise.networks import Teacher, build_network, find_preprocessing, name_classes, save_teacher
-from practise.params import Params
-from practise.teacher import extract_features, fit_head, replace_classifier_
+from practise.machine.circumstances import circumstances
+from practise.machine.devices import resolve_device
+from practise.networks.blocks import droppable_blocks
+from practise.networks.building import build_network, find_preprocessing, name_classes
+from practise.networks.head import extract_features, fit_head, replace_classifier_
+from practise.networks.teacher import Teacher, save_teacher
+from practise.settings.params import Params
+from practise.stages import STAGES
 
-OUTPUTS = ("weights", "card")
 BATCH_SIZE = 16
 """On a CPU, small batches stay in its caches and take two thirds of the time of large ones."""
 
@@ -30,7 +32,7 @@ def run(params: Params, *, network: str, weights: Path, card: Path) -> None:
         weights: The network's weights, safetensors.
         card: What the network is, JSON.
     """
-    spec, where = params.networks[network], f"{params.profile.file}: networks.{network}"
+    spec, where = params.networks[network], f"{params.study.file}: networks.{network}"
     device = resolve_device(params.device.name)
     described: dict[str, Any] = {
         "network": network,
@@ -44,14 +46,15 @@ def run(params: Params, *, network: str, weights: Path, card: Path) -> None:
     described["blocks"] = droppable_blocks(
         teacher.network, teacher.preprocessing.image_size, spec.keep_blocks or (), where
     )
-    sections = [f"networks.{network}", "device"]
+    fitted_on: dict[str, str] = {}
     if spec.head is None:
         teacher = _as_it_comes(teacher)
     else:
         teacher = _with_head(params, teacher, spec.head, device)
-        sections += ["teacher", f"images.{spec.head}"]
+        fitted_on = {"head": spec.head}
+    keys = STAGES["teacher"].keys(network=network, **fitted_on)
     made = circumstances(
-        params, *sections, device=device, dtype="fp32", image_size=teacher.preprocessing.image_size
+        params, *keys, device=device, dtype="fp32", image_size=teacher.preprocessing.image_size
     )
     save_teacher(teacher, weights, card, made)
 
@@ -65,10 +68,10 @@ def _as_it_comes(teacher: Teacher) -> Teacher:
 
 def _with_head(params: Params, teacher: Teacher, images: str, device: torch.device) -> Teacher:
     network, preprocessing = teacher.network, teacher.preprocessing
-    source = open_source(images, params.images[images], params.profile.file, params.data)
+    source = open_source(images, params.images[images], params.study.file, params.data)
     train = hash_images(source.root, source.train, decode=False)
     evaluation = hash_images(source.root, source.evaluation, decode=False)
-    check_disjoint(train, evaluation, f"{params.profile.file}: images.{images}")
+    check_disjoint(train, evaluation, f"{params.study.file}: images.{images}")
     batches = stream_batches(source.root, train, preprocessing, BATCH_SIZE, f"features of {images}")
     features, labels = extract_features(network, batches, device, source.flips)
     replace_classifier_(network, fit_head(features, labels, len(source.classes), params.teacher.l2))

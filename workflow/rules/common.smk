@@ -1,31 +1,15 @@
-# What every rule uses. Snakemake takes the lists of code and params from dvc.yaml, so that they stand in one place.
+# What every rule uses. Snakemake takes the lists of code and params from the pipeline that both engines share.
 import os
 
-from snakemake.utils import validate
-
 PLAN.check_config(config)
-validate(config, "../schemas/params.schema.yaml", set_default=False)
 PLAN.clear_stale_locks()
 
 G = config["grid"]
-R = f"results/{config['profile']['name']}"
-LOGS = f"logs/{config['profile']['name']}"
+R = f"results/{config['study']['name']}"
+LOGS = f"logs/{config['study']['name']}"
 CELL = "{network}/{images}/{method}/n{num_images}/s{seed}"
 PARAMS_FILE = PLAN.params_file
 ENVIRONMENT = "../../environment.yml"
-TABLES = [
-    "claims",
-    "schemes",
-    "fewshot",
-    "criteria",
-    "oracle",
-    "latency",
-    "blocks",
-    "outofdomain",
-    "datafree",
-    "recovery",
-]
-FIGURES = ["tradeoff", "criteria", "macs_vs_latency", "recoverability", "sources", "curves"]
 
 THREADS = config["device"]["threads"]
 MACHINE = workflow.resource_settings.cores or THREADS  # for what measures time: nothing else runs beside it
@@ -64,13 +48,25 @@ def every(pattern):
     )
 
 
-def every_study(pattern, comparison):
+def every_trial(pattern, comparison):
     """The paths of a pattern for all comparisons of criteria (`rank`), or of images (`sources`)."""
-    studies = config[comparison]
+    trials = config[comparison]
     return expand(
         pattern,
-        network=studies["networks"],
-        images=studies["images"],
-        num_images=studies["num_images"],
-        seed=studies["seeds"],
+        network=trials["networks"],
+        images=trials["images"],
+        num_images=trials["num_images"],
+        seed=trials["seeds"],
     )
+
+
+def reported(stage, ending):
+    """The files of a kind that a stage makes; those with a caption in workflow/report/ stand in the report."""
+    paths = []
+    for name in PLAN.made(stage, ending):
+        path, caption = f"{R}/{stage}/{name}.{ending}", f"../report/{stage}/{name}.rst"
+        if os.path.isfile(f"workflow/report/{stage}/{name}.rst"):
+            labels = {stage.removesuffix("s"): name.replace("_", " ")}
+            path = report(path, caption=caption, category=stage.title(), labels=labels)
+        paths.append(path)
+    return paths

@@ -20,7 +20,8 @@ rule select:
         file=PARAMS_FILE,
         section=section("select"),
     shell:
-        "practise select --params-file {params.file} --method {wildcards.method} --seed {wildcards.seed}"
+        "practise select --params-file {params.file} --images {wildcards.images} --method {wildcards.method}"
+        " --seed {wildcards.seed}"
         " --target-reduction {wildcards.target}"
         " --score {input.score} --latency {input.latency}"
         " --teacher {input.teacher} --sample {input.sample}"

@@ -1,0 +1,188 @@
+"""A network that was made faster: its recipe, its numbers, and how they are told to people."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from practise.acceleration import exports
+from practise.images.preprocessing import Preprocessing
+from practise.latency.measuring import Latency
+from practise.latency.params import LatencyParams
+from practise.pruning.params import SelectionRecipe
+from practise.recovery.params import RecoveryRecipe
+from practise.scoring.params import RidgeRecipe
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is made faster: the preset `default`, but more precise and with more steps.
+
+    Latency is measured to half a point instead of three quarters. A choice may overshoot its target by one
+    and a half points instead of one, because it is measured and made again. The recovery takes 60 steps
+    instead of 12.
+
+    Attributes:
+        latency: how latency is measured.
+        score: how recoverability is found.
+        select: how blocks are chosen; the search is progressive.
+        recover: how the network is trained to mimic the original's features.
+    """
+
+    latency: LatencyParams = LatencyParams(precision=0.005)
+    score: RidgeRecipe = RidgeRecipe()
+    select: SelectionRecipe = SelectionRecipe(overshoot=0.015)
+    recover: RecoveryRecipe = RecoveryRecipe(steps=60)
+
+    def describe(self) -> dict[str, Any]:
+        """The recipe as plain values."""
+        rest = {name: getattr(self, name).model_dump() for name in ("score", "select", "recover")}
+        return {"latency": self.latency.model_dump(exclude_none=True), **rest}
+
+
+DEFAULT = Recipe()
+
+
+@dataclass(frozen=True)
+class Accelerated:
+    """A faster network, and what it was found to be worth.
+
+    Attributes:
+        network: a plain module, smaller than the original, in evaluation mode.
+        name: what the original is.
+        dropped_blocks: names of the blocks that are gone, in network order.
+        num_blocks: how many could have been dropped.
+        before: the original's latency.
+        after: the faster network's, measured beside it.
+        setting: what both latencies belong to: device, threads, number format, batch and image size.
+        params_before: trainable values of the original.
+        params_after: those that are left.
+        num_images: how many images were handed over.
+        agreement: share of them on which both networks name the same class.
+        accuracy_before: top-1 of the original on them in percent; None without labels. They are the images
+            that the network was recovered on, so this says little about others.
+        accuracy_after: that of the faster network.
+        preprocessing: how images have to look.
+        preprocessing_from: where that is known from.
+        machine: what the latencies were measured on.
+        target: the reduction that was asked for.
+        seed: what folds, views and batches were drawn with.
+        recipe: how it was made.
+    """
+
+    network: nn.Module
+    name: str
+    dropped_blocks: tuple[str, ...]
+    num_blocks: int
+    before: Latency
+    after: Latency
+    setting: dict[str, Any]
+    params_before: int
+    params_after: int
+    num_images: int
+    agreement: float
+    accuracy_before: float | None
+    accuracy_after: float | None
+    preprocessing: Preprocessing
+    preprocessing_from: str
+    machine: dict[str, Any]
+    target: float
+    seed: int
+    recipe: Recipe
+
+    def describe(self) -> dict[str, Any]:
+        """All but the network, as plain values: the card."""
+        kept = ["name", "num_blocks", "setting", "params_before", "params_after", "num_images", "agreement"]
+        kept += ["accuracy_before", "accuracy_after", "preprocessing_from", "machine", "target", "seed"]
+        return {
+            **{name: getattr(self, name) for name in kept},
+            "dropped_blocks": list(self.dropped_blocks),
+            "before": asdict(self.before),
+            "after": asdict(self.after),
+            "preprocessing": asdict(self.preprocessing),
+            "recipe": self.recipe.describe(),
+        }
+
+    def summary(self) -> str:
+        """What came out, in a few lines for people."""
+        return summarise(self.describe())
+
+    def save(self, folder: str | Path, force: bool = False) -> None:
+        """Write the network to a folder: its weights, torch's and ONNX's formats, a card; see `load`.
+
+        Args:
+            folder: Where to; it must be empty or not there yet.
+            force: Replace a folder that was saved before.
+
+        Raises:
+            FileError: The folder is in use or cannot be written.
+            NetworkError: The network cannot be exported.
+        """
+        size = self.preprocessing.image_size
+        exports.save(self.network, Path(folder), size, self.describe(), write_readme, force)
+
+
+def summarise(card: Mapping[str, Any]) -> str:
+    """What a card says, in a few lines for people."""
+    before, after, setting = card["before"], card["after"], card["setting"]
+    rows = [
+        ("", "original", "faster"),
+        ("median ms", f"{before['median_ms']:.2f}", f"{after['median_ms']:.2f}"),
+        ("parameters, millions", f"{card['params_before'] / 1e6:.2f}", f"{card['params_after'] / 1e6:.2f}"),
+    ]
+    if card["accuracy_before"] is not None:
+        rows.append(
+            ("top-1 %, these images", f"{card['accuracy_before']:.1f}", f"{card['accuracy_after']:.1f}")
+        )
+    size, dropped, view = setting["image_size"], card["dropped_blocks"], card["preprocessing"]
+    mean, std = ((" ".join(f"{value:g}" for value in view[key])) for key in ("mean", "std"))
+    lines = [
+        f"{card['name']} without {len(dropped)} of {card['num_blocks']} blocks: {', '.join(dropped)}",
+        *(f"  {what:<22}{first:>9}{second:>9}" for what, first, second in rows),
+        f"latency: {after['reduction']:.1%} less, asked for {card['target']:.1%}; its times spread by "
+        f"{after['spread']:.0%}",
+        f"agreement: both name the same class on {card['agreement']:.1%} of the {card['num_images']} images",
+        f"measured on {setting['device_name']}, {setting['threads']} threads, {setting['dtype']}, batch "
+        f"{setting['batch_size']}, {size} × {size} pixels",
+        f"images: {size} × {size} pixels, mean {mean}, std {std}; {card['preprocessing_from']}",
+    ]
+    if before["unstable"] or after["unstable"]:
+        lines.append("the times spread too much, or others used the machine: measure again when it is idle")
+    return "\n".join(lines)
+
+
+def write_readme(card: Mapping[str, Any]) -> str:
+    """The text for people that lies beside a saved network."""
+    view = Preprocessing(**card["preprocessing"])
+    off = ", ".join(f"{name} {value:.1g}" for name, value in card["differences"].items())
+    return f"""# A faster {card["name"]}
+
+```
+{summarise(card)}
+```
+
+Whole residual blocks were dropped, the ones that the rest of the network makes up for best, and what is left
+was trained to produce the original's features on {card["num_images"]} images (PRACTISE, arXiv 2202.07861).
+
+## Load it
+
+```python
+import practise
+network = practise.load("this/folder")                     # runs as it is; needs no source of the network
+network = practise.load("this/folder", into=original)      # or your own class, to train on
+```
+
+`network.onnx` is for onnxruntime and others (input `images`, output `logits`), `network.pt2` for
+`torch.export.load`, which trusts what it reads. Any number of images goes through at once. Logits are off
+from the module's by at most: {off}.
+
+## Images
+
+RGB; the shorter side resized to {view.resize_size} pixels ({view.interpolation}), the centre of
+{view.image_size} × {view.image_size} pixels cut out, values between 0 and 1, minus {view.mean}, divided by
+{view.std}.
+
+`card.json` holds the recipe, the machine, the versions and the sha256 of every file.
+"""

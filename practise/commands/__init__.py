@@ -1,0 +1,1 @@
+"""The command line: stages and other commands, by name."""

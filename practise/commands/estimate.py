@@ -1,0 +1,219 @@
+"""How long a params file takes on this machine, foretold from a few measured steps of each of its networks.
+
+Noise takes as long as photographs and random weights as long as trained ones, so nothing has to be there yet.
+A step, of training or of making images, is counted by the images that go through it; everything else by
+forward passes. What is left out (starting processes, reading images, layer-wise least squares) is small where
+hours are at stake.
+"""
+
+import copy
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+import torch
+
+from practise.errors import PractiseError
+from practise.images import open_source
+from practise.latency.measuring import PASSES
+from practise.machine.devices import resolve_device
+from practise.machine.hardware import device_name
+from practise.networks.blocks import droppable_blocks
+from practise.networks.building import find_preprocessing
+from practise.networks.libraries import LIBRARIES
+from practise.recovery.rivals.cd import OFFICIAL as CD_ADAM
+from practise.scoring.params import CRITERIA, RidgeRecipe
+from practise.settings.grid import Cell, cells, first_outputs, rank_trials, source_trials
+from practise.settings.params import Params
+from practise.settings.presets import recovery_recipe, score_recipe
+
+BATCH = {"cpu": 32, "cuda": 64}
+"""Images in a measured step, by kind of device."""
+STEPS = 3
+"""Steps that are measured, after one that is not."""
+ASSUMED = 50_000
+"""Evaluation images where they are not there to be counted: ImageNet's."""
+THINNER_TRIES = 8
+"""Measurements that the search for a share of filters takes, about."""
+PRECISE = 3
+"""Times as many rounds as are asked for, about, where a precision is asked for too."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What one image takes.
+
+    Attributes:
+        train: seconds in a training step: forward and backward pass, its share of the update, and a forward
+            pass of the original.
+        forward: seconds in a forward pass.
+        blocks: droppable blocks of the network.
+    """
+
+    train: float
+    forward: float
+    blocks: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """Images that a run sends through a network: in training steps, and in forward passes."""
+
+    trained: float = 0.0
+    passed: float = 0.0
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(self.trained + other.trained, self.passed + other.passed)
+
+    def __mul__(self, times: float) -> "Work":
+        return Work(self.trained * times, self.passed * times)
+
+    def seconds(self, pace: Pace) -> float:
+        """What it takes."""
+        return self.trained * pace.train + self.passed * pace.forward
+
+
+def estimate(params: Params) -> int:
+    """Say how many hours the stages take on this machine, from a few measured steps."""
+    device = resolve_device(params.device.name)
+    paces = {name: measure_pace(params, name, device) for name in params.grid.networks}
+    evaluated = {name: count_evaluation(params, name) for name in params.grid.images}
+    for name, pace in paces.items():
+        print(
+            f"{name}: {pace.blocks} blocks, {1e3 * pace.train:.3g} ms an image in training and "
+            f"{1e3 * pace.forward:.3g} ms in passing, fp32 on {device_name(device)}"
+        )
+    for name, count in evaluated.items():
+        if count is None:
+            print(f"{name}: is missing, so {ASSUMED} evaluation images are assumed")
+    hours = foretell(params, paces, {name: count or ASSUMED for name, count in evaluated.items()})
+    runs = {stage: len(outputs) for stage, outputs in first_outputs(params).items()}
+    frame = pd.DataFrame({"runs": {stage: runs[stage] for stage in hours}, "hours": hours})
+    print(frame.to_string(float_format=lambda value: f"{value:.2f}"))
+    print(f"total: {sum(hours.values()):.1f} {'GPU-hours' if device.type == 'cuda' else 'hours on this CPU'}")
+    return 0
+
+
+def measure_pace(params: Params, name: str, device: torch.device) -> Pace:
+    """Time a few steps of a network, built with random weights.
+
+    Args:
+        params: the params.
+        name: an entry of the section networks.
+        device: where.
+    """
+    spec, where = params.networks[name], f"{params.study.file}: networks.{name}"
+    size = find_preprocessing(spec, where).image_size
+    network = LIBRARIES[spec.library].build(spec.architecture, False, None).eval()
+    blocks = droppable_blocks(network, size, spec.keep_blocks or (), where)
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    student, count = copy.deepcopy(network), BATCH[device.type]
+    student.train(params.recover.batch_norm == "train")
+    images = torch.randn(count, 3, size, size, device=device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(student.parameters(), lr=0.0)
+
+    def forward() -> None:
+        with torch.no_grad():
+            network(images)
+
+    def train() -> None:
+        forward()
+        optimizer.zero_grad()
+        student(images).square().mean().backward()
+        optimizer.step()
+
+    return Pace(_seconds(train, device) / count, _seconds(forward, device) / count, len(blocks))
+
+
+def _seconds(step: Callable[[], None], device: torch.device) -> float:
+    times = []
+    for _ in range(STEPS + 1):
+        start = time.perf_counter()
+        step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])
+
+
+def count_evaluation(params: Params, images: str) -> int | None:
+    """How many evaluation images a source has; None where they are not there."""
+    try:
+        return len(open_source(images, params.images[images], params.study.file, params.data).evaluation)
+    except PractiseError:
+        return None
+
+
+def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) -> dict[str, float]:
+    """Hours of each stage.
+
+    Args:
+        params: the params.
+        paces: what an image takes, by network.
+        evaluated: evaluation images, by source.
+    """
+    seconds: defaultdict[str, float] = defaultdict(float)
+
+    def spend(stage: str, network: str, work: Work) -> None:
+        seconds[stage] += work.seconds(paces[network])
+
+    rounds = params.latency.rounds * (1 if params.latency.precision is None else PRECISE)
+    timed = Work(passed=(PASSES + 1) * rounds * params.latency.batch_size)
+    for network in params.grid.networks:
+        pairs = paces[network].blocks + 1 + THINNER_TRIES * len(params.latency.thinner or ())
+        spend("latency", network, timed * 2 * pairs)
+        for images in params.grid.images:
+            spend("original", network, Work(passed=evaluated[images]))
+    grid = cells(params)
+    for cell in dict.fromkeys(replace(cell, target=0.0) for cell in grid):
+        spend("score", cell.network, scoring(params, cell, paces[cell.network].blocks))
+    for cell in grid:
+        spend("recover", cell.network, recovering(params, cell.method))
+        spend("evaluate", cell.network, Work(passed=evaluated[cell.images]))
+    for network, *_ in {layers_left(params, cell) for cell in grid}:
+        spend("evaluate", network, timed * 2)
+    rank, sources, made = params.rank, params.sources, params.synthesize
+    for study in rank_trials(params):
+        sets = paces[study.network].blocks + len(rank.criteria) * len(rank.counts)
+        each = recovering(params, rank.method) + Work(passed=evaluated[study.images])
+        spend("rank", study.network, each * sets)
+    for network in sources.networks:
+        spend("synthesize", network, Work(trained=made.steps * made.num_images))
+    for trial in source_trials(params):
+        passed = Work(passed=evaluated[sources.evaluation])
+        for method in sources.methods:
+            spend("sources", trial.network, recovering(params, method) + passed)
+        spend("sources", trial.network, passed)
+    return {stage: seconds[stage] / 3600 for stage in first_outputs(params) if stage in seconds}
+
+
+def layers_left(params: Params, cell: Cell) -> tuple[Any, ...]:
+    """What decides which layers a cell's network keeps, about; cells where it is the same share a latency."""
+    criterion = params.methods[cell.method].criterion
+    if CRITERIA[criterion].looks:
+        return cell.network, cell.target, cell
+    return cell.network, cell.target, criterion
+
+
+def scoring(params: Params, cell: Cell, blocks: int) -> Work:
+    """What ranking a network's blocks takes."""
+    criterion = params.methods[cell.method].criterion
+    if criterion == "l1_filters":
+        return Work()
+    if criterion != "recoverability":
+        return Work(passed=blocks * cell.num_images)
+    recipe = score_recipe(params, cell.method)
+    if isinstance(recipe, RidgeRecipe):
+        return Work(passed=2 * blocks * min(cell.num_images, recipe.most_images))
+    return Work(trained=blocks * recipe.steps * recipe.batch_size)
+
+
+def recovering(params: Params, method: str) -> Work:
+    """What one recovery takes."""
+    recipe = recovery_recipe(params, method)
+    layerwise = CD_ADAM.steps if recipe.start == "cd_adam" else 0
+    return Work(trained=(recipe.steps + layerwise) * recipe.batch_size)

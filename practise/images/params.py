@@ -1,0 +1,87 @@
+"""The sections `images` and `data` of a params file: the sources of images, and where files lie."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from practise.schema import OneOf, Section, Text
+
+
+@dataclass(frozen=True)
+class SourceKind:
+    """What is known of a kind of source; `practise.images.SOURCES` has the function that opens it.
+
+    Attributes:
+        has_labels: Whether the class of each image is known.
+        has_evaluation: Whether it has images to measure accuracy on.
+        needs: The keys that its entry must have.
+        takes: Further keys that its entry may have.
+    """
+
+    has_labels: bool = True
+    has_evaluation: bool = True
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+
+
+SOURCES = {
+    "elpv": SourceKind(),
+    "folder": SourceKind(needs=("train", "evaluation"), takes=("class_list",)),
+    "photographs": SourceKind(has_labels=False, has_evaluation=False),
+    "synthesized": SourceKind(has_evaluation=False),
+    "unlabelled": SourceKind(has_labels=False, has_evaluation=False, needs=("train",)),
+}
+"""Every kind of source by the name that stands in a params file."""
+
+SourceName = Annotated[str, OneOf(SOURCES)]
+
+
+class DataParams(Section):
+    """Where images and weights lie."""
+
+    root: Text = Field(
+        description="The folder that relative paths of images, class lists and weights start from; relative "
+        "itself, it starts from the project's root."
+    )
+    holds: Text | None = Field(
+        description="What should be in it, said when something is not there; null: nothing is said."
+    )
+
+    def find(self, path: str) -> Path:
+        """Return where a path of the params file leads."""
+        return Path(self.root, path)
+
+    def advice(self, path: str) -> str:
+        """Return what to add to a message that a path is missing; empty where the root has no part in it.
+
+        >>> DataParams(root="data", holds="mine/train").advice("mine/train")
+        '; set data.root to the folder that holds mine/train'
+        """
+        if Path(self.root) == Path() or Path(path).is_absolute():
+            return ""
+        return f"; set data.root to the folder that holds {self.holds or 'it'}"
+
+
+HERE = DataParams(root=".", holds=None)
+"""Relative paths start from the project's root."""
+
+
+class ImagesParams(Section):
+    """A source of images."""
+
+    source: SourceName = Field(
+        description="elpv: the packaged set; folder: folders of one folder a class. For the section sources "
+        "alone: photographs: crops of packaged pictures; unlabelled: any folder of images; synthesized: "
+        "those that are made from the network itself."
+    )
+    train: Text | None = Field(
+        None, description="folder and unlabelled: the directory of the training images."
+    )
+    evaluation: Text | None = Field(None, description="folder: the directory of the evaluation images.")
+    class_list: Text | None = Field(
+        None,
+        description="folder: a text file with one class folder's name a line in index order; imagenet, "
+        "also when the key is absent: ImageNet-1k's; cifar10: CIFAR-10's.",
+    )

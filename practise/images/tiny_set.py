@@ -1,0 +1,70 @@
+"""The tiny training set: the few images that are handed over, and what a network needs to look at them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int64
+from PIL import Image
+from torch import Tensor
+
+from practise.images.preprocessing import Preprocessing, resize_shorter_side
+from practise.images.reading import map_in_order, read_image
+from practise.images.source import Item
+from practise.images.views import centre_views
+
+
+@dataclass(frozen=True)
+class TinySet:
+    """A few images, as one network is to see them in one run.
+
+    Attributes:
+        images: RGB, any size.
+        labels: their classes; methods without labels never look at them.
+        preprocessing: the network's.
+        seed: decides all that is random in scoring and recovery on these images.
+    """
+
+    images: Sequence[Image.Image]
+    labels: Int64[Tensor, " n"]
+    preprocessing: Preprocessing
+    seed: int
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self.images)
+
+    def centre_views(self, indices: Sequence[int] | None = None) -> Float[Tensor, "n 3 h w"]:
+        """The evaluation view of each image, or of the indexed ones, normalised."""
+        indices = range(len(self)) if indices is None else indices
+        return centre_views([self.images[index] for index in indices], self.preprocessing)
+
+
+def open_tiny_set(root: Path, items: Sequence[Item], preprocessing: Preprocessing, seed: int) -> TinySet:
+    """Return images in RGB and uncropped, for the caller to augment.
+
+    Args:
+        root: What the items' paths are relative to.
+        items: The images.
+        preprocessing: The network's.
+        seed: The run's.
+
+    Raises:
+        ImageError: An image is missing, damaged or has changed.
+    """
+
+    def read(item: Item) -> Image.Image:
+        return reduce_image(read_image(root, item), preprocessing)
+
+    labels = torch.tensor([item.label for item in items])
+    return TinySet(list(map_in_order(read, items)), labels, preprocessing, seed)
+
+
+def reduce_image(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """Return an image that is much larger than the network needs at twice the evaluation view's resized side.
+
+    5000 photographs then fit into memory.
+    """
+    most = 2 * preprocessing.resize_size
+    return resize_shorter_side(image, most, preprocessing.interpolation) if min(image.size) > most else image

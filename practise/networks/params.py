@@ -1,0 +1,37 @@
+"""The sections `networks` and `teacher` of a params file: networks, and the fit of a head over one."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from practise.schema import Count, List, Name, NotNegative, Section, Text, setting
+
+LibraryName = Literal["cifar", "timm", "torchvision"]
+PACKAGE = "package:"
+"""What stands before the name of an installed package that brings weights."""
+
+
+class NetworkParams(Section):
+    """A trained network."""
+
+    library: LibraryName = Field(description="The library whose model builder is used.")
+    architecture: Text = Field(description="The library's name of the network.")
+    weights: Text = Field(
+        description="own: the library's own; package:NAME: those in an installed package; "
+        "else a path to a .safetensors file or a state dict (.pth, .pt, .th)."
+    )
+    image_size: Count | None = Field(
+        description="Side of the square input in pixels; null: the network's own."
+    )
+    head: Name | None = Field(
+        description="Images on whose training split a linear head is fitted; null: the network's classifier."
+    )
+    keep_blocks: List[Text] | None = Field(
+        None, description="Droppable blocks that are never dropped, by their names in the network."
+    )
+
+
+class TeacherParams(Section):
+    """The fit of a linear head."""
+
+    l2: NotNegative = setting(0.1, "Strength of the L2 penalty on the head's weights.")

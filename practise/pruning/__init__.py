@@ -1,0 +1,1 @@
+"""What goes: blocks or filters, chosen for a target, and the network without them."""

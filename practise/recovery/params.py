@@ -1,0 +1,125 @@
+"""The section `recover` of a params file: where a recovery starts, what it minimises, how it trains."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from practise.machine.params import Dtype
+from practise.schema import Count, NotNegative, OneOf, Positive, Section, ShareOrAll, Whole, setting
+
+BatchNorm = Literal["frozen", "adapted", "train"]
+Optimizer = Literal["adamw", "sgd"]
+Schedule = Literal["one_cycle", "steps"]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a recovery minimises; `practise.recovery.losses` has the function of its name.
+
+    Attributes:
+        title: What it is called in figures.
+        unit: What it is a number of, for axes.
+        output: What of the networks is looked at: `features` before pooling, or `logits`.
+        asks_teacher: Whether the original's output is compared with.
+        reads_labels: Whether labels are.
+    """
+
+    title: str
+    unit: str
+    output: str
+    asks_teacher: bool
+    reads_labels: bool
+
+
+LOSSES = {
+    "mimic": Loss(
+        *("feature mimicking", "mean squared feature error", "features"),
+        asks_teacher=True,
+        reads_labels=False,
+    ),
+    "cross_entropy": Loss(
+        *("cross-entropy", "cross-entropy (nats)", "logits"),
+        asks_teacher=False,
+        reads_labels=True,
+    ),
+    "distil": Loss(
+        *("distillation", "distillation loss (nats)", "logits"),
+        asks_teacher=True,
+        reads_labels=True,
+    ),
+}
+"""Every loss by the name that stands in a params file."""
+
+STARTS = {
+    "weights": ("blocks", "filters"),
+    "adaptors": ("blocks",),
+    "fskd": ("filters",),
+    "cd": ("filters",),
+    "cd_adam": ("filters",),
+}
+"""What each start makes up for; `practise.recovery.start` has the function of its name."""
+
+LossName = Annotated[str, OneOf(LOSSES)]
+StartName = Annotated[str, OneOf(STARTS)]
+
+
+class LearningRates(Section):
+    """A learning rate for each loss."""
+
+    mimic: Positive = setting(5e-5, "For mimicking the features before pooling.", official=0.02)
+    cross_entropy: Positive = setting(1e-4, "For cross-entropy with the labels.", official=1e-4)
+    distil: Positive = setting(
+        1e-4, "For knowledge distillation: labels and the original's logits.", official=1e-4
+    )
+
+
+class Training(Section):
+    """How a recovery trains, whatever it minimises."""
+
+    steps: Whole = setting(12, "Optimisation steps; 0 leaves the network at its start.", official=2000)
+    batch_size: Count = setting(32, "Views in a step.", official=64)
+    views: Count | None = setting(
+        10,
+        "Random views of each image, drawn once and used again; null draws afresh at every step.",
+        official=None,
+    )
+    smallest_crop: ShareOrAll = setting(
+        0.3,
+        "Share of an image's area that the smallest random crop covers; 1: no crop, flips alone.",
+        official=0.08,
+    )
+    weight_decay: NotNegative = setting(0.01, "Decoupled weight decay; SGD's is its own.", official=1e-4)
+    batch_norm: BatchNorm = setting(
+        "frozen",
+        "frozen: the original's statistics; adapted: moved towards those of the images, for images unlike "
+        "those of its training; train: each batch's.",
+        official="train",
+    )
+    start: StartName = setting(
+        "adaptors",
+        "weights: the original's; adaptors: closed-form ones around dropped blocks, fitted as in score and "
+        "absorbed; for filters fskd: layers corrected by least squares, or cd: layers refitted by cross "
+        "distillation, exactly or (cd_adam) by Adam.",
+        official="weights",
+    )
+    mixing: bool = setting(False, "mimic: blend every view with another by a random share.")
+    dtype: Dtype = setting(
+        "auto", "Number format; auto: bf16 where the device computes in it, else fp32.", official="fp32"
+    )
+
+
+class RecoverParams(Training):
+    """The section `recover`: the preset `default` of the recovery."""
+
+    lr: LearningRates = setting(LearningRates(), "Peak learning rate, by loss.")
+
+
+class RecoveryRecipe(Training):
+    """How one recovery trains; weights and their updates are in fp32."""
+
+    lr: Positive = setting(5e-5, "Peak learning rate.", official=0.02)
+    optimizer: Optimizer = setting("adamw", "The optimizer; sgd with momentum 0.9.", official="sgd")
+    schedule: Schedule = setting(
+        "one_cycle",
+        "The learning rate's schedule; steps: divided by ten every 40 % of the steps.",
+        official="steps",
+    )

@@ -1,0 +1,101 @@
+"""Where a recovery starts: the pruned network before its first step, and the network that it is to mimic.
+
+The authors start from the original's weights and throw the adaptors that scored the blocks away. Absorbed
+into the convolutions that read the stream, closed-form adaptors cost a second and spare dozens of steps.
+Rivals that work layer by layer are starts too; some need no step after it. And where the few images look
+unlike those of the network's training, both networks first take over their batch norm statistics
+(`batch_norm: adapted`). A new start is one function, in a file of its own if it is long, and one line in
+`STARTS`.
+"""
+
+import copy
+from collections.abc import Callable
+from functools import partial
+
+from torch import nn
+
+from practise.errors import RecoveryError
+from practise.images.tiny_set import TinySet
+from practise.networks.batch_norm import adapt_batch_norm_
+from practise.pruning.filters import find_readers
+from practise.pruning.plan import Pruning
+from practise.recovery.params import RecoveryRecipe
+from practise.recovery.rivals.cd import OFFICIAL, CrossDistillation, refit_layers
+from practise.recovery.rivals.fskd import correct_layers_
+from practise.scoring.params import RidgeRecipe
+from practise.scoring.recoverability import ClosedForm
+
+Start = Callable[[nn.Module, Pruning, TinySet, RidgeRecipe], nn.Module]
+"""From the original, what is pruned, the images and how adaptors are fitted to the pruned network."""
+
+
+def start_recovery(
+    network: nn.Module, pruning: Pruning, few: TinySet, recipe: RecoveryRecipe, ridge: RidgeRecipe
+) -> tuple[nn.Module, nn.Module]:
+    """The pruned network, ready to be trained, and its teacher.
+
+    Args:
+        network: the original on its device, in evaluation mode; it is not changed.
+        pruning: what goes.
+        few: the images; their seed decides which pixels layers are fitted on.
+        recipe: how the recovery trains; `batch_norm` and `start` are heeded here.
+        ridge: how adaptors are fitted.
+
+    Raises:
+        RecoveryError: the start is not one for what is pruned.
+    """
+    teacher = network
+    if recipe.batch_norm == "adapted":
+        views = few.centre_views().to(next(network.parameters()).device)
+        teacher = adapt_batch_norm_(copy.deepcopy(network), views, recipe.batch_size)
+    return BEGIN[recipe.start](teacher, pruning, few, ridge), teacher
+
+
+def from_weights(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> nn.Module:
+    """What pruning has left of the original's weights: the authors' start."""
+    return pruning.apply_(copy.deepcopy(teacher), few.preprocessing.image_size)
+
+
+def from_adaptors(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> nn.Module:
+    """Closed-form adaptors around the dropped blocks, absorbed."""
+    if pruning.filters_removed is not None:
+        raise RecoveryError(
+            "adaptors make up for dropped blocks, not for filters; choose another recover.start"
+        )
+    once = ridge.but(memory_mb=0)  # one pass: nothing to keep for others
+    dropped = pruning.dropped_blocks
+    return ClosedForm(teacher, dropped, few, once).absorb(dropped)
+
+
+def from_fskd(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> nn.Module:
+    """Every layer that pruning has changed, corrected by least squares."""
+    student = from_weights(teacher, pruning, few, ridge)
+    kept = pruning.kept_filters(teacher, few.preprocessing.image_size)
+    return correct_layers_(student, teacher, kept, few)
+
+
+def from_cd(
+    teacher: nn.Module,
+    pruning: Pruning,
+    few: TinySet,
+    ridge: RidgeRecipe,
+    recipe: CrossDistillation,
+) -> nn.Module:
+    """Every layer behind thinned ones, refitted by cross distillation."""
+    if pruning.dropped_blocks:
+        raise RecoveryError(
+            "cross distillation makes up for filters, not for blocks; choose another recover.start"
+        )
+    image_size = few.preprocessing.image_size
+    kept = pruning.kept_filters(teacher, image_size)
+    readers = find_readers(teacher, list(kept), image_size)
+    return refit_layers(teacher, kept, readers, few, recipe)
+
+
+BEGIN: dict[str, Start] = {
+    "weights": from_weights,
+    "adaptors": from_adaptors,
+    "fskd": from_fskd,
+    "cd": partial(from_cd, recipe=CrossDistillation()),
+    "cd_adam": partial(from_cd, recipe=OFFICIAL),
+}

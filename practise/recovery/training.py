@@ -1,0 +1,204 @@
+"""Recover a pruned network on the few images (section 3.3).
+
+PRACTISE finetunes all weights to *mimic* the original's features before pooling, without labels; the paper's
+baseline minimises cross-entropy instead. `official` is the authors' recipe: SGD, batch norm in training mode,
+a fresh random view of each image at each step. `default` is ours: AdamW on a one-cycle schedule for a few
+dozen steps, batch norm frozen (statistics of 50 images are worse than the original's), and a bank of random
+views whose targets the original network computes only once.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+from practise.errors import RecoveryError
+from practise.images.tiny_set import TinySet
+from practise.images.views import combine, draw_batch, draw_views, mix
+from practise.machine.devices import training_dtype
+from practise.networks.features import feature_extractor, find_feature_layer, in_format
+from practise.progress import track
+from practise.recovery.losses import COMPARE
+from practise.recovery.params import LOSSES, RecoveryRecipe
+from practise.resume import Resume
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a recovery's history."""
+
+    step: int
+    loss: float
+    lr: float
+
+
+def recover_(
+    student: nn.Module,
+    teacher: nn.Module,
+    few: TinySet,
+    loss: str,
+    recipe: RecoveryRecipe,
+    resume: Resume | None = None,
+    bank: "ViewBank | None" = None,
+) -> list[Step]:
+    """Finetune a pruned network on the few images, in place.
+
+    Args:
+        student: the pruned network, on its device.
+        teacher: the original, on the same device, in evaluation mode.
+        few: the images; only a loss that does not ask the teacher looks at their labels, and their seed
+            decides batches and views.
+        loss: what to minimise, a name in `LOSSES`.
+        recipe: how to train.
+        resume: where the state is kept so that a killed run can go on.
+        bank: the training views, where several students share them (see `share_views`).
+
+    Returns:
+        The loss and learning rate of each step.
+
+    Raises:
+        RecoveryError: the loss became infinite or not a number.
+    """
+    if not recipe.steps:
+        return []
+    device = next(student.parameters()).device
+    student.requires_grad_(True)
+    optimizer, schedule = build_optimizer(student, recipe)
+    history: list[Step] = []
+    if resume is not None and (state := resume.load()) is not None:
+        student.load_state_dict(state["student"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        history = [Step(*row) for row in state["history"]]
+    with run_to(LOSSES[loss].output, student, teacher, few.preprocessing.image_size, recipe.dtype) as (
+        run,
+        ask,
+    ):
+        bank = bank or ViewBank(few, recipe, loss, ask, device)
+        for step in track(range(len(history), recipe.steps), "recover"):
+            views, theirs, labels = bank.batch(step)
+            student.train()  # till then, some attentions keep what they made of their weights
+            student.train(recipe.batch_norm == "train")
+            error = COMPARE[loss](run(views), theirs, labels)
+            optimizer.zero_grad()
+            error.backward()
+            history.append(Step(step, error.item(), optimizer.param_groups[0]["lr"]))
+            if not torch.isfinite(error):
+                raise RecoveryError(
+                    f"the loss became {error.item()} at step {step}; lower the learning rate (recover.lr)"
+                )
+            optimizer.step()
+            schedule.step()
+            if resume is not None:
+                resume.save_now_and_then(
+                    lambda: {
+                        "student": student.state_dict(),
+                        "optimizer": optimizer.state_dict(),
+                        "schedule": schedule.state_dict(),
+                        "history": [(row.step, row.loss, row.lr) for row in history],
+                    }
+                )
+    student.eval()
+    return history
+
+
+def share_views(teacher: nn.Module, few: TinySet, loss: str, recipe: RecoveryRecipe) -> "ViewBank | None":
+    """The training views of a recipe that keeps them, for all students that mimic one teacher; else None.
+
+    Args: as for `recover_`.
+    """
+    if recipe.views is None or not recipe.steps:
+        return None
+    device = next(teacher.parameters()).device
+    with run_to(LOSSES[loss].output, teacher, teacher, few.preprocessing.image_size, recipe.dtype) as (
+        _,
+        ask,
+    ):
+        return ViewBank(few, recipe, loss, ask, device)
+
+
+def build_optimizer(
+    student: nn.Module, recipe: RecoveryRecipe
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """The recipe's optimizer and learning rate schedule."""
+    weights = list(student.parameters())
+    optimizer: torch.optim.Optimizer
+    if recipe.optimizer == "sgd":
+        optimizer = torch.optim.SGD(weights, recipe.lr, momentum=0.9, weight_decay=recipe.weight_decay)
+    else:
+        optimizer = torch.optim.AdamW(weights, recipe.lr, weight_decay=recipe.weight_decay)
+    if recipe.schedule == "steps":
+        every = max(1, round(0.4 * recipe.steps))
+        return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, every, gamma=0.1)
+    one_cycle = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.lr, total_steps=recipe.steps + 1, pct_start=0.1
+    )
+    return optimizer, one_cycle
+
+
+@contextlib.contextmanager
+def run_to(
+    output: str, student: nn.Module, teacher: nn.Module, image_size: int, dtype: str
+) -> Iterator[tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]]:
+    """Functions from views to the fp32 output of the student (with gradients) and of the teacher."""
+    device = next(student.parameters()).device
+    number_format = training_dtype(dtype, student, device)
+    with contextlib.ExitStack() as stack:
+        student_run: Callable[[Tensor], Tensor] = student
+        teacher_run: Callable[[Tensor], Tensor] = teacher
+        if output == "features":
+            layer = find_feature_layer(teacher, image_size)
+            student_run, teacher_run = (
+                stack.enter_context(feature_extractor(net, layer)) for net in (student, teacher)
+            )
+
+        ask = torch.no_grad()(in_format(teacher_run, device, number_format))
+        yield in_format(student_run, device, number_format), ask
+
+
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Normalised views, the original's outputs for them, and their labels."""
+
+
+class ViewBank:
+    """The training views with their targets: drawn and asked for once, or afresh at every step."""
+
+    def __init__(
+        self,
+        few: TinySet,
+        recipe: RecoveryRecipe,
+        loss: str,
+        ask: Callable[[Tensor], Tensor],
+        device: torch.device,
+    ) -> None:
+        self.few, self.recipe, self.loss, self.ask, self.device = few, recipe, LOSSES[loss], ask, device
+        self.kept: Batch | None = None
+        if recipe.views is not None:
+            most = -(-recipe.steps * recipe.batch_size // len(few))  # more would never be looked at
+            indices = torch.arange(len(few)).repeat(min(recipe.views, most))
+            parts = [self.draw(part, place) for place, part in enumerate(indices.split(recipe.batch_size))]
+            views, theirs, labels = (torch.cat(kind) for kind in zip(*parts, strict=True))
+            self.kept = views, theirs, labels
+
+    def batch(self, step: int) -> Batch:
+        """Normalised views of one step, the original's outputs for them, and their labels."""
+        if self.kept is None:
+            picked = draw_batch(len(self.few), self.recipe.batch_size, self.few.seed, step)
+            return self.draw(picked, step)
+        views, theirs, labels = self.kept
+        picked = draw_batch(len(views), self.recipe.batch_size, self.few.seed, step).to(self.device)
+        return views[picked].contiguous(memory_format=torch.channels_last), theirs[picked], labels[picked]
+
+    def draw(self, indices: Int64[Tensor, " batch"], place: int) -> Batch:
+        """New views of the indexed images, with what the original says to them, and their labels."""
+        few, seed = self.few, combine(self.few.seed, place)
+        drawn = draw_views(few.images, indices.tolist(), few.preprocessing, seed, self.recipe.smallest_crop)
+        views = few.preprocessing.normalise(drawn.to(self.device))
+        if self.recipe.mixing and not self.loss.reads_labels:
+            views = mix(views, seed)
+        views = views.contiguous(memory_format=torch.channels_last)
+        theirs = self.ask(views) if self.loss.asks_teacher else views.new_empty(len(views), 0)
+        return views, theirs, few.labels[indices].to(self.device)

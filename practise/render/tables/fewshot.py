@@ -1,0 +1,67 @@
+"""The data table: what each method keeps of the accuracy, by the number of images that are handed over."""
+
+import pandas as pd
+
+from practise.render.formats import RenderedTable, Strong, arrange
+from practise.render.names import (
+    count_of,
+    hardware_line,
+    mean_and_std,
+    method_title,
+    number,
+    target_title,
+)
+from practise.render.tables.captions import constant_columns, seeds_caption, sentence, setting_caption
+from practise.render.tidy import best, groups
+
+SETTING = {"Network": "network", "Images": "images", "Target": "target_reduction"}
+
+
+def render_fewshot(frame: pd.DataFrame) -> RenderedTable:
+    """Return the table: a row per method, a column per number of images, the best of a setting in bold.
+
+    Args:
+        frame: The frame of `frames.fewshot_frame`.
+    """
+    counts = list(frame["num_images"].unique())
+    rows = []
+    for source, everywhere in groups(frame, ("network", "images")):
+        original = number(everywhere["top1_original"].iloc[0], 1)
+        words = {"Network": source[0], "Images": source[1], "Method": "original"}
+        rows.append(words | {_heading(count): original for count in counts})
+        for (target,), cells in groups(everywhere, ("target_reduction",)):
+            words = {"Network": source[0], "Images": source[1], "Target": target_title(target)}
+            means = cells.groupby(["num_images", "method"])["top1"].mean()
+            winners = {count: best(means[count], 1) for count in counts if len(means[count]) > 1}
+            for (method,), own in groups(cells, ("method",)):
+                top1 = {
+                    _heading(count): _top1(own[own["num_images"] == count], method in winners.get(count, ()))
+                    for count in counts
+                }
+                rows.append(words | {"Method": method_title(method)} | top1)
+    hidden = constant_columns(frame, SETTING)
+    return arrange(
+        rows,
+        columns=[title for title in (*SETTING, "Method") if title not in hidden]
+        + list(map(_heading, counts)),
+        text_columns=("Network", "Images", "Method"),
+        title="Accuracy by the number of images",
+        caption=_caption(frame, hidden),
+    )
+
+
+def _heading(count: int) -> str:
+    return count_of("image", count)
+
+
+def _top1(cells: pd.DataFrame, is_best: bool) -> str:
+    text = mean_and_std(cells["top1"], 1)
+    return Strong(text) if is_best else text
+
+
+def _caption(frame: pd.DataFrame, hidden: set[str]) -> str:
+    evaluated = " / ".join(str(count) for count in frame["num_evaluation"].unique())
+    phrases = [f"top-1 in % on {evaluated} held-out images", *setting_caption(frame, hidden)]
+    phrases.append(seeds_caption([frame["seed"].nunique()]))
+    best = " The best of each setting is bold." if frame["method"].nunique() > 1 else ""
+    return f"{sentence(phrases)}{best} Latency measured on {hardware_line(frame)}."

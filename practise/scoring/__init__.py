@@ -1,0 +1,1 @@
+"""Scores of blocks by every criterion; recoverability with its adaptors above all."""

@@ -1,0 +1,70 @@
+"""The section `score` of a params file: the criteria that say what goes, and how recoverability is found."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from practise.machine.params import Dtype
+from practise.schema import Count, NotNegative, OneOf, Positive, Section, ShareOrNone, setting
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A way to choose what goes; `practise.scoring.criteria` has the function of its name.
+
+    Attributes:
+        title: What it is called in tables and figures.
+        per_latency: Whether its score is to be divided by the latency reduction.
+        looks: Whether it looks at the network and the images.
+        prunes: `blocks`, or `filters`: no block is scored, filters go by their norm.
+    """
+
+    title: str
+    per_latency: bool
+    looks: bool
+    prunes: str = "blocks"
+
+
+CRITERIA = {
+    "random": Criterion("random", per_latency=False, looks=False),
+    "first_blocks": Criterion("first blocks", per_latency=False, looks=False),
+    "latency": Criterion("latency alone", per_latency=True, looks=False),
+    "feature_change": Criterion("feature change", per_latency=True, looks=True),
+    "output_divergence": Criterion("output divergence (CURL)", per_latency=True, looks=True),
+    "recoverability": Criterion("recoverability", per_latency=True, looks=True),
+    "l1_filters": Criterion("L1 norm of filters", per_latency=False, looks=False, prunes="filters"),
+}
+"""Every criterion by the name that stands in a params file."""
+
+CriterionName = Annotated[str, OneOf(CRITERIA)]
+BlockCriterionName = Annotated[
+    str, OneOf(name for name, criterion in CRITERIA.items() if criterion.prunes == "blocks")
+]
+
+
+class RidgeRecipe(Section):
+    """The preset `default` of recoverability: closed-form adaptors, judged on other images."""
+
+    ridge: Positive = setting(
+        0.3, "Pull of the adaptors towards the identity, as a share of the features' mean power."
+    )
+    folds: Annotated[int, Field(ge=2)] = setting(
+        2, "Parts of the images; each is judged by adaptors fitted on the others."
+    )
+    most_images: Count = setting(
+        256, "Images that are looked at, at most; they pass through the network together."
+    )
+    memory_mb: Positive = setting(1024.0, "What may be kept of the original's activations, in MiB.")
+    dtype: Dtype = setting("auto", "Number format; auto: bf16 where the device computes in it, else fp32.")
+
+
+class SgdRecipe(Section):
+    """The preset `official` of recoverability: SGD on the adaptors, with the authors' schedule."""
+
+    steps: Count = setting(2000, "SGD steps for each block.")
+    lr: Positive = setting(0.02, "SGD's learning rate.")
+    momentum: ShareOrNone = setting(0.9, "SGD's momentum.")
+    weight_decay: NotNegative = setting(1e-4, "SGD's weight decay.")
+    batch_size: Count = setting(64, "Images in a step.")
+    dtype: Dtype = setting("fp32", "Number format.")

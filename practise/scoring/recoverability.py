@@ -1,0 +1,259 @@
+"""Recoverability: how near linear adaptors bring the network without a block to the original (section 3.2).
+
+    R(B) = min over adaptors of the mean squared error between the two networks' features before pooling
+
+measured on the few images, everything but the adaptors frozen, batch norm in evaluation mode.
+
+`official` trains the adaptors as the authors do: thousands of SGD steps for each block, then measures on the
+training images themselves. `default` differs twice. The adaptors before the readers of the residual stream
+are solved for in closed form, one ridge regression towards the identity after the other, each inside the very
+forward pass that it changes: a candidate costs one pass from its block on. And R is measured on images that
+the fit has not seen, fold by fold: fitted and judged on the same 50 images, a wide late block looks
+recoverable because its adaptors can learn the images by heart.
+"""
+
+import copy
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional
+
+from practise.errors import RecoveryError
+from practise.images.tiny_set import TinySet
+from practise.images.views import combine, draw_batch, draw_views
+from practise.machine.devices import resolve_dtype
+from practise.networks.blocks import drop_blocks_
+from practise.networks.features import FeatureExtractor, feature_extractor, find_feature_layer, in_format
+from practise.networks.watching import entering
+from practise.progress import track
+from practise.scoring.adaptors import attach_adaptors_, multiply_before_
+from practise.scoring.params import RidgeRecipe, SgdRecipe
+from practise.scoring.pixels import channels_second, draw_pixels
+from practise.scoring.reference import Reference
+from practise.scoring.seats import find_seats, union
+
+
+def score_blocks(
+    network: nn.Module,
+    blocks: Sequence[str],
+    few: TinySet,
+    recipe: RidgeRecipe | SgdRecipe,
+    done: Mapping[str, float] | None = None,
+) -> Iterator[tuple[str, float]]:
+    """R(B) of each block in turn; those in `done` (of a run that was killed) are not computed again.
+
+    Args:
+        network: the original, in evaluation mode on its device.
+        blocks: names of droppable blocks; around some, such as the last, no layer may be able to absorb an
+            adaptor: that is told on stderr.
+        few: the images; their seed decides folds, pixels and random views.
+        recipe: how adaptors are found.
+        done: scores by name.
+
+    Raises:
+        RecoveryError: the features are not finite.
+    """
+    done = done or {}
+    left = [block for block in blocks if block not in done]
+    scorer = build_scorer(network, left, few, recipe)
+    for block in track(blocks, "score blocks"):
+        yield block, done[block] if block in done else scorer.recoverability([block])
+
+
+def build_scorer(
+    network: nn.Module, blocks: Sequence[str], few: TinySet, recipe: RidgeRecipe | SgdRecipe
+) -> "ClosedForm | Trained":
+    """What finds R of any set of the blocks, by the recipe; arguments as for `score_blocks`."""
+    if isinstance(recipe, RidgeRecipe):
+        return ClosedForm(network, blocks, few, recipe)
+    return Trained(network, blocks, few, recipe)
+
+
+class ClosedForm:
+    """Recoverability with ridge regressions, for one network on one set of images.
+
+    Args: as for `score_blocks`.
+    """
+
+    def __init__(self, network: nn.Module, blocks: Sequence[str], few: TinySet, recipe: RidgeRecipe) -> None:
+        self.network, self.recipe, self.seed = network, recipe, few.seed
+        device = next(network.parameters()).device
+        size = few.preprocessing.image_size
+        order = torch.randperm(len(few), generator=torch.Generator().manual_seed(few.seed))
+        order = order[: recipe.most_images]
+        views = few.centre_views(order.tolist()).to(device, memory_format=torch.channels_last)
+        places = torch.arange(len(order), device=device)
+        self.folds = places.tensor_split(min(recipe.folds, len(order)))
+        self.places = places
+        self.seats = find_seats(network, list(blocks), size)
+        tell_plain_drops(block for block, seats in self.seats.items() if not seats.before)
+        self.wanted: dict[str, Tensor] = {}
+        readers = {reader for seats in self.seats.values() for reader in seats.before}
+        self.reference = Reference(
+            network,
+            find_feature_layer(network, size),
+            views,
+            blocks,
+            resolve_dtype(recipe.dtype, device),
+            recipe.memory_mb,
+            watch=self.rows_of(network, readers, self.wanted.__setitem__),
+        )
+
+    def recoverability(self, dropped: Sequence[str]) -> float:
+        """R of a set of blocks: each fold judged by adaptors fitted on the other folds."""
+        total = 0.0
+        for held_out in self.folds:
+            fitted_on = self.others(held_out)
+            features = self.features_without(dropped, fitted_on)
+            errors = features[held_out] - self.reference.features[held_out]
+            total += errors.square().mean().item() * len(held_out)
+        return finite(total / len(self.places))
+
+    def features_without(
+        self, dropped: Sequence[str], fitted_on: Int64[Tensor, " m"]
+    ) -> Float[Tensor, "n ..."]:
+        """All images' features without the blocks, with adaptors fitted on some of the images."""
+        student = drop_blocks_(copy.deepcopy(self.network), dropped)
+        first = min(dropped, key=list(self.seats).index)
+        return self.fit_and_run(self.reference.resume_at_(student, first), dropped, fitted_on)
+
+    def fit_and_run(
+        self, student: nn.Module, dropped: Sequence[str], fitted_on: Int64[Tensor, " m"]
+    ) -> Float[Tensor, "n ..."]:
+        """All images' features, while each reader's adaptor is fitted and absorbed just before it runs."""
+        readers = union(self.seats, dropped).before
+
+        def adapt(reader: str, rows: Float[Tensor, "n p c"]) -> None:
+            seen, wanted = (part[fitted_on].flatten(0, 1).double() for part in (rows, self.wanted[reader]))
+            multiply_before_(student, reader, solve_ridge(seen, wanted, self.recipe.ridge))
+
+        with self.rows_of(student, readers, adapt):
+            return self.reference.run(student)
+
+    def absorb(self, dropped: Sequence[str]) -> nn.Module:
+        """The network without the blocks, with adaptors fitted on all images in its weights."""
+        student = drop_blocks_(copy.deepcopy(self.network), dropped)
+        self.fit_and_run(student, dropped, self.places)
+        return student
+
+    def others(self, held_out: Int64[Tensor, " k"]) -> Int64[Tensor, " m"]:
+        """The images of the other folds; with a single fold, its own."""
+        rest = self.places[~torch.isin(self.places, held_out)]
+        return rest if len(rest) else held_out
+
+    def rows_of(
+        self, network: nn.Module, readers: Iterable[str], tell: Callable[[str, Tensor], None]
+    ) -> AbstractContextManager[None]:
+        """Inside the block, `tell` gets what enters each reader just before it runs.
+
+        It gets channel vectors at the same random pixels for every network.
+        """
+
+        def draw_and_tell(name: str, x: Tensor) -> None:
+            pixels = channels_second(x, network.get_submodule(name), len(self.places))
+            tell(name, draw_pixels(pixels, self.seed))
+
+        return entering(network, readers, draw_and_tell)
+
+
+def solve_ridge(
+    rows: Float[Tensor, "rows c"], wanted: Float[Tensor, "rows c"], ridge: float
+) -> Float[Tensor, "c c"]:
+    """The linear map that brings a stream's pixels, or tokens, nearest to the wanted ones.
+
+    Minimises ‖B·s − t‖² + λ‖B − I‖² over the pixels s of the stream and t wanted, with λ = ridge · mean ‖s‖².
+
+    Args:
+        rows: s, one pixel a row.
+        wanted: t, likewise.
+        ridge: λ as a share of the channels' mean power.
+    """
+    gram, cross = rows.T @ rows, wanted.T @ rows
+    identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    pull = (ridge * gram.trace() / len(gram) + torch.finfo(gram.dtype).tiny) * identity
+    return torch.linalg.solve(gram + pull, cross + pull, left=False)
+
+
+class Trained:
+    """Recoverability as the authors find it: adaptors trained by SGD, judged on the training images.
+
+    Args: as for `score_blocks`.
+    """
+
+    def __init__(self, network: nn.Module, blocks: Sequence[str], few: TinySet, recipe: SgdRecipe) -> None:
+        self.network, self.few, self.recipe = network, few, recipe
+        self.device = next(network.parameters()).device
+        self.dtype = resolve_dtype(recipe.dtype, self.device)
+        self.layer = find_feature_layer(network, few.preprocessing.image_size)
+        self.seats = find_seats(network, list(blocks), few.preprocessing.image_size)
+        tell_plain_drops(block for block, seats in self.seats.items() if not (seats.before or seats.after))
+
+    def recoverability(self, dropped: Sequence[str]) -> float:
+        """R of a set of blocks, with adaptors trained around them on random views, judged on centre views."""
+        few = self.few
+        student = drop_blocks_(copy.deepcopy(self.network), dropped).requires_grad_(False)
+        adaptors = attach_adaptors_(student, union(self.seats, dropped))
+        with (
+            feature_extractor(self.network, self.layer) as teach,
+            feature_extractor(student, self.layer) as run,
+        ):
+            original, pruned = (in_format(extract, self.device, self.dtype) for extract in (teach, run))
+            if adaptors:
+                self.train(adaptors, pruned, original, f"train adaptors around {', '.join(dropped)}")
+            with torch.no_grad():
+                errors = [
+                    functional.mse_loss(pruned(views), original(views)).item() * len(views)
+                    for views in self.to_device(few.centre_views()).split(self.recipe.batch_size)
+                ]
+        return finite(sum(errors) / len(few))
+
+    def train(
+        self,
+        adaptors: Sequence[nn.Parameter],
+        pruned: FeatureExtractor,
+        original: FeatureExtractor,
+        description: str,
+    ) -> None:
+        """Bring the pruned network's features near the original's, by the adaptors alone."""
+        few, recipe = self.few, self.recipe
+        optimizer = torch.optim.SGD(
+            adaptors, recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+        )
+        schedule = torch.optim.lr_scheduler.StepLR(optimizer, max(1, round(0.4 * recipe.steps)), gamma=0.1)
+        for step in track(range(recipe.steps), description):
+            batch = draw_batch(len(few), recipe.batch_size, few.seed, step).tolist()
+            views = draw_views(few.images, batch, few.preprocessing, combine(few.seed, step))
+            views = self.to_device(few.preprocessing.normalise(views))
+            with torch.no_grad():
+                wanted = original(views)
+            loss = functional.mse_loss(pruned(views), wanted)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+
+    def to_device(self, views: Tensor) -> Tensor:
+        """Channels last, where the network is."""
+        return views.to(self.device, memory_format=torch.channels_last)
+
+
+def tell_plain_drops(blocks: Iterable[str]) -> None:
+    """Say on stderr which blocks are scored and dropped as they are."""
+    if names := ", ".join(blocks):
+        print(f"no layer can absorb an adaptor for {names}: dropped without one", file=sys.stderr, flush=True)
+
+
+def finite(distance: float) -> float:
+    """The distance, unless the adaptors diverged.
+
+    Raises:
+        RecoveryError: the distance is infinite or not a number.
+    """
+    if not math.isfinite(distance):
+        raise RecoveryError("the adaptors diverged: the features are not finite; lower the learning rate")
+    return distance
