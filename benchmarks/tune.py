@@ -18,7 +18,8 @@ from benchmarks.case import SHARED, Case, ask, main, one_cell
 from benchmarks.report import machine_line, publish
 from practise.files import read_result
 from practise.machine.devices import prepare_environment
-from practise.render.names import mean_and_std, method_title
+from practise.render.methods import method_title
+from practise.render.names import mean_and_std
 from practise.settings.grid import cells
 from practise.settings.reading import load_params
 

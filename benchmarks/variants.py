@@ -15,7 +15,8 @@ import pandas as pd
 from benchmarks.case import Case
 from benchmarks.report import machine_line, publish
 from practise.files import read_result
-from practise.render.names import block_list, method_title
+from practise.render.methods import method_title
+from practise.render.names import block_list
 from practise.settings.grid import cells
 
 STAGES = ("score", "select", "recover")

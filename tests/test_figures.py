@@ -16,7 +16,7 @@ from PIL import Image
 from render_results import BLOCKS, make_params, run_python, write_results
 
 from practise.errors import FileError
-from practise.render.figures.canvas import METHOD_STYLES, method_styles, project_style, save
+from practise.render.figures.canvas import method_styles, project_style, save
 from practise.render.figures.criteria import draw_criteria
 from practise.render.figures.curves import draw_curves
 from practise.render.figures.labels import Point, place_names
@@ -24,7 +24,7 @@ from practise.render.figures.macs_vs_latency import draw_macs_vs_latency
 from practise.render.figures.recoverability import draw_recoverability
 from practise.render.figures.tradeoff import draw_tradeoff
 from practise.render.figures.writing import FIGURES, write_figures
-from practise.render.names import method_title
+from practise.render.methods import METHODS, method_title
 from practise.render.tables.writing import TABLES as TABLES_MADE
 from practise.render.tidy import frame_csv
 from practise.stages import figures, tables
@@ -127,7 +127,7 @@ def test_tradeoff_shows_every_seed_and_the_mean_of_each_method() -> None:
     for method in ("bp_blocks", "practise"):
         own = frame[frame["method"] == method][["median_ms", "top1"]].to_numpy()
         expected = np.vstack([own, own.mean(axis=0)])
-        drawn = np.array(drawn_points(figure, METHOD_STYLES[method].color))
+        drawn = np.array(drawn_points(figure, METHODS[method].color))
         for point in expected:
             assert np.isclose(drawn, point, rtol=1e-9).all(axis=1).any()
 
@@ -300,7 +300,7 @@ def test_a_recovery_without_steps_draws_no_line_and_alone_no_panel() -> None:
     make_tables(**SCHEMES | {"targets": [0.16], "methods": ["mir", "fskd"]})
     with project_style():
         (ax,) = draw_curves(TABLES).axes
-    assert len(ax.get_lines()) == 1 and same_color(ax.get_lines()[0].get_color(), METHOD_STYLES["mir"].color)
+    assert len(ax.get_lines()) == 1 and same_color(ax.get_lines()[0].get_color(), METHODS["mir"].color)
     make_tables(**SCHEMES | {"methods": ["fskd"]}, rank__method="practise")
     with project_style():
         assert "nothing to draw: the grid holds no such cell" in texts_of(draw_curves(TABLES))
@@ -349,7 +349,7 @@ def test_a_method_looks_alike_in_every_grid_and_unlike_the_others() -> None:
     assert (
         len({style.color for style in many.values()}) == len({style.marker for style in many.values()}) == 5
     )
-    known = METHOD_STYLES.values()
+    known = [method.style for method in METHODS.values()]
     assert len({style.color for style in known}) == len({style.marker for style in known}) == len(known)
 
 

@@ -16,6 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from practise.errors import NetworkError, guess, unknown
+from practise.networks.size import count_params
+from practise.networks.watching import watch_calls
 
 # A block worth dropping does work of its own; a lone normalisation or layer scale does not.
 WORKING_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)

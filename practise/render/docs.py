@@ -21,10 +21,10 @@ from practise.files import atomic, write_text
 from practise.render.cost import cost_sentence, read_cost, write_cost
 from practise.render.figures.writing import write_figures
 from practise.render.formats import to_markdown
+from practise.render.methods import method_title
 from practise.render.names import (
     criterion_title,
     mean_and_std,
-    method_title,
     number,
     plus_minus,
     plus_minus_time,

@@ -1,76 +1,32 @@
-"""How things are called and written: method titles, means, percentages, block lists, the hardware line."""
+"""How things are written: criteria and losses, means, percentages, block lists, the hardware line."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from os.path import commonprefix
 
 import pandas as pd
 
+from practise.recovery.params import LOSSES
 from practise.render.formats import DASH
+from practise.scoring.params import CRITERIA
 
-METHOD_TITLES: Mapping[str, str] = {
-    "practise": "PRACTISE",
-    "bp_blocks": "BP (blocks)",
-    "bp_filters": "BP (filters)",
-    "kd": "KD",
-    "fskd": "FSKD",
-    "cd": "CD",
-    "mir": "MiR",
-}
-"""Titles of the methods that the paper names; a variant adds its words, others go by their key."""
-
-CRITERION_TITLES: Mapping[str, str] = {
-    "first_blocks": "first blocks",
-    "latency": "latency alone",
-    "feature_change": "feature change",
-    "output_divergence": "output divergence (CURL)",
-}
-"""Titles of the criteria that rank blocks, where they are not their own key."""
-
-LOSS_TITLES: Mapping[str, str] = {
-    "mimic": "feature mimicking",
-    "cross_entropy": "cross-entropy",
-    "distil": "distillation",
-}
-
-LOSS_UNITS: Mapping[str, str] = {
-    "mimic": "mean squared feature error",
-    "cross_entropy": "cross-entropy (nats)",
-    "distil": "distillation loss (nats)",
-}
-"""What a loss is a number of, for axes."""
-
-
-def method_title(method: str) -> str:
-    """Return how `method` is called in tables and figures.
-
-    >>> method_title("practise"), method_title("practise_official"), method_title("mine")
-    ('PRACTISE', 'PRACTISE official', 'mine')
-    """
-    base = base_method(method)
-    if base is None:
-        return method
-    return f"{METHOD_TITLES[base]}{method.removeprefix(base).replace('_', ' ')}"
-
-
-def base_method(method: str) -> str | None:
-    """Return which of the paper's methods `method` is or varies, if it is one.
-
-    >>> base_method("practise_official"), base_method("cd"), base_method("mine")
-    ('practise', 'cd', None)
-    """
-    known = (name for name in METHOD_TITLES if method == name or method.startswith(f"{name}_"))
-    return next(known, None)
+RECOVERABILITY = "recoverability"
+"""The criterion whose score is R(B)."""
 
 
 def criterion_title(criterion: str) -> str:
-    """Return how a criterion is called in tables and figures."""
-    return CRITERION_TITLES.get(criterion, criterion.replace("_", " "))
+    """Return how a criterion is called in tables and figures; one that is no entry, by its key."""
+    return CRITERIA[criterion].title if criterion in CRITERIA else criterion.replace("_", " ")
 
 
 def loss_title(loss: str) -> str:
-    """Return how the recovery loss is called in figures."""
-    return LOSS_TITLES.get(loss, loss.replace("_", " "))
+    """Return how a loss is called in figures; one that is no entry, by its key."""
+    return LOSSES[loss].title if loss in LOSSES else loss.replace("_", " ")
+
+
+def loss_unit(loss: str) -> str:
+    """Return what a loss is a number of, for axes."""
+    return LOSSES[loss].unit if loss in LOSSES else loss_title(loss)
 
 
 def mean_and_std(values: Iterable[float], digits: int) -> str:

@@ -35,7 +35,7 @@ class Before(nn.Module):
         super().__init__()
         self.adaptor = nn.Parameter(torch.eye(channels))
 
-    def forward(self, weight: Float[Tensor, "out in ..."]) -> Float[Tensor, "out in ..."]:
+    def forward(self, weight: Float[Tensor, "c_out c_in ..."]) -> Float[Tensor, "c_out c_in ..."]:
         """The weight with the adaptor absorbed."""
         return torch.einsum("oi...,ij->oj...", weight, self.adaptor.to(weight))
 

@@ -22,14 +22,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from practise.files import atomic
-from practise.render.names import (
-    base_method,
-    count_of,
-    criterion_title,
-    loss_title,
-    method_title,
-    target_title,
-)
+from practise.render.methods import METHODS, MethodStyle, base_method, method_title
+from practise.render.names import count_of, criterion_title, loss_title, target_title
 from practise.render.tidy import groups
 
 STYLE = Path(__file__).with_name("style.mplstyle")
@@ -43,23 +37,6 @@ FORMATS: Mapping[str, Mapping[str, Any]] = {
 """The formats of every figure, each without the metadata that changes from day to day."""
 
 
-class MethodStyle(NamedTuple):
-    """How a method is drawn, alike in every figure."""
-
-    color: str
-    marker: str
-
-
-# After Paul Tol's "vibrant" scheme; markers differ too, so that no figure depends on colour alone.
-METHOD_STYLES: Mapping[str, MethodStyle] = {
-    "practise": MethodStyle("#0077BB", "o"),
-    "bp_blocks": MethodStyle("#EE7733", "s"),
-    "mir": MethodStyle("#009988", "^"),
-    "cd": MethodStyle("#CC3311", "D"),
-    "fskd": MethodStyle("#EE3377", "v"),
-    "kd": MethodStyle("#7E4FA8", "P"),
-    "bp_filters": MethodStyle("#A67C00", "X"),
-}
 OTHER_STYLES = tuple(
     map(
         MethodStyle,
@@ -80,14 +57,14 @@ def method_styles(frame: pd.DataFrame) -> dict[str, MethodStyle]:
     used: Counter[str | None] = Counter()
     for method in frame["method"].unique():
         base = base_method(method)
-        if method in METHOD_STYLES:
-            styles[method] = METHOD_STYLES[method]
-        elif base is not None and base in METHOD_STYLES:
+        if method in METHODS:
+            styles[method] = METHODS[method].style
+        elif base is not None:
             share, marker = VARIANTS[used[base] % len(VARIANTS)]
-            styles[method] = MethodStyle(shaded(METHOD_STYLES[base].color, share), marker)
+            styles[method] = MethodStyle(shaded(METHODS[base].color, share), marker)
         else:
             styles[method] = OTHER_STYLES[used[None] % len(OTHER_STYLES)]
-        if method not in METHOD_STYLES:
+        if method not in METHODS:
             used[base] += 1
     return styles
 

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from practise.render.figures.canvas import INK, draw_panels, method_styles, plain_log_axis
-from practise.render.names import LOSS_UNITS, loss_title, method_title, target_title
+from practise.render.methods import method_title
+from practise.render.names import loss_unit, target_title
 from practise.render.tidy import groups, read_frame
 
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
@@ -61,5 +62,5 @@ def draw_curves(tables: Path) -> Figure:
         plain_log_axis(ax)
         ax.set_xlim(left=0)
         ax.set_xlabel("step")
-        ax.set_ylabel(LOSS_UNITS.get(setting[-1], loss_title(setting[-1])))
+        ax.set_ylabel(loss_unit(setting[-1]))
     return figure

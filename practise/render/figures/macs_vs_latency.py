@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from practise.render.figures.canvas import INK, QUIET, MethodStyle, draw_panels, method_styles
+from practise.render.figures.canvas import INK, QUIET, draw_panels, method_styles
 from practise.render.figures.labels import MOST_NAMES, Point, place_names
-from practise.render.names import hardware_line, method_title, number, shared_start
+from practise.render.methods import MethodStyle, method_title
+from practise.render.names import hardware_line, number, shared_start
 from practise.render.tidy import groups, read_frame
 
 BLOCK, THINNER = "#888888", INK

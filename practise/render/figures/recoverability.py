@@ -14,15 +14,14 @@ from practise.render.figures.canvas import (
     DECADE,
     INK,
     QUIET,
-    MethodStyle,
     Panel,
     draw_panels,
     method_styles,
     plain_log_axis,
     say_nothing,
 )
-from practise.render.names import method_title, shared_prefix
-from practise.render.tables.blocks import RECOVERABILITY
+from practise.render.methods import MethodStyle, method_title
+from practise.render.names import RECOVERABILITY, shared_prefix
 from practise.render.tidy import read_frame
 
 LETTER = 0.08

@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
-from practise.render.figures.canvas import METHOD_STYLES, OTHER_STYLES, QUIET, MethodStyle, draw_panels
-from practise.render.names import method_title
+from practise.render.figures.canvas import OTHER_STYLES, QUIET, draw_panels
+from practise.render.methods import METHODS, MethodStyle, method_title
 from practise.render.tidy import groups, read_frame
 
-STYLES: tuple[MethodStyle, ...] = (*METHOD_STYLES.values(), *OTHER_STYLES)
+STYLES: tuple[MethodStyle, ...] = (*(method.style for method in METHODS.values()), *OTHER_STYLES)
 """Colours and markers of the sources, in their order."""
 LEVELS: Mapping[str, tuple[str, Literal["--", ":"]]] = {
     "top1_original": ("original", "--"),

@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.optimize import isotonic_regression
 
-from practise.render.figures.canvas import INK, QUIET, MethodStyle, draw_panels, method_styles
+from practise.render.figures.canvas import INK, QUIET, draw_panels, method_styles
 from practise.render.figures.labels import HALO
-from practise.render.names import hardware_line, mean_and_std, method_title
+from practise.render.methods import MethodStyle, method_title
+from practise.render.names import hardware_line, mean_and_std
 from practise.render.tidy import groups, read_frame
 
 DASHES = (0, (4, 1.6))

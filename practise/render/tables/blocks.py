@@ -3,18 +3,16 @@
 import pandas as pd
 
 from practise.render.formats import RenderedTable, arrange
+from practise.render.methods import method_title
 from practise.render.names import (
+    RECOVERABILITY,
     count_of,
     hardware_line,
-    method_title,
     number,
     scientific,
     target_title,
 )
 from practise.render.tidy import SETTING, groups
-
-RECOVERABILITY = "recoverability"
-"""The criterion whose score is R(B); the scores of other criteria are in the CSV file only."""
 
 
 def render_blocks(frame: pd.DataFrame) -> RenderedTable:

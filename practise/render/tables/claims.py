@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from practise.render.formats import DASH, RenderedTable, arrange
+from practise.render.methods import base_method, method_title
 from practise.render.names import (
-    base_method,
     criterion_title,
     hardware_line,
-    method_title,
     number,
     plus_minus,
     target_title,

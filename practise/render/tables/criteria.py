@@ -3,7 +3,8 @@
 import pandas as pd
 
 from practise.render.formats import DASH, RenderedTable, Strong, arrange
-from practise.render.names import count_of, criterion_title, mean_and_std, method_title, number
+from practise.render.methods import method_title
+from practise.render.names import count_of, criterion_title, mean_and_std, number
 from practise.render.tables.captions import (
     SAMPLE_TITLES,
     constant_columns,

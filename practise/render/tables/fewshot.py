@@ -3,14 +3,8 @@
 import pandas as pd
 
 from practise.render.formats import RenderedTable, Strong, arrange
-from practise.render.names import (
-    count_of,
-    hardware_line,
-    mean_and_std,
-    method_title,
-    number,
-    target_title,
-)
+from practise.render.methods import method_title
+from practise.render.names import count_of, hardware_line, mean_and_std, number, target_title
 from practise.render.tables.captions import constant_columns, seeds_caption, sentence, setting_caption
 from practise.render.tidy import best, groups
 

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from practise.render.formats import RenderedTable, arrange
-from practise.render.names import loss_title, method_title, scientific, target_title
+from practise.render.methods import method_title
+from practise.render.names import loss_title, scientific, target_title
 from practise.render.tidy import SETTING, groups
 
 COLUMNS = (

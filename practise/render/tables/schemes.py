@@ -3,11 +3,11 @@
 import pandas as pd
 
 from practise.render.formats import DASH, RenderedTable, arrange
+from practise.render.methods import method_title
 from practise.render.names import (
     block_list,
     hardware_line,
     is_shared,
-    method_title,
     number,
     plus_minus,
     plus_minus_time,

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from practise.render.formats import RenderedTable, Strong, arrange
-from practise.render.names import block_list, count_of, mean_and_std, method_title, number
+from practise.render.methods import method_title
+from practise.render.names import block_list, count_of, mean_and_std, number
 from practise.render.tables.captions import constant_columns, seeds_caption, sentence
 from practise.render.tables.frames import preset_title
 from practise.render.tables.results import Results
