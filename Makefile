@@ -19,17 +19,19 @@ demo: setup ## run the embedded default and show what came out: start here
 	@practise check --params-file params.yaml
 	@practise demo
 
-test: lint ## format, lint, types and all tests
+test: lint ## all that lint checks, and all tests
 	@pytest -n auto --dist loadscope --no-loadscope-reorder -m "not timed"
 	@pytest -m timed
 
-lint: setup ## check format, lint and types
+lint: setup ## check format, lint, types, imports, and the code that each stage lists
 	@ruff format --check --quiet . || { echo "make format puts that right"; exit 1; }
 	@ruff check --quiet .
 	@said=$$(snakefmt --check workflow 2>&1) || { echo "$$said"; echo "make format puts that right"; exit 1; }
 	@said=$$(snakemake --lint 2>&1) || { echo "$$said"; exit 1; }
 	@mypy --no-error-summary
-	@echo "format, lint and types: right"
+	@said=$$(lint-imports --no-cache 2>&1) || { echo "$$said"; exit 1; }
+	@python tools/check_code.py || { echo "what a stage lists in dvc.yaml follows its imports"; exit 1; }
+	@echo "format, lint, types, imports and the stages' code: right"
 
 format: setup ## put the format right
 	@ruff format --quiet .

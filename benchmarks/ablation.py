@@ -80,7 +80,7 @@ def run() -> None:
     prepare_environment(load_params(asked.params_file).device)
     from benchmarks.trials import Trials
     from practise.recovery.params import RecoveryRecipe
-    from practise.settings.presets import recovery_recipe
+    from practise.settings.presets.recover import recovery_recipe
 
     case = Case(SHARED, asked, one_cell(asked))
     trials = Trials(case)

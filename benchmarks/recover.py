@@ -26,7 +26,7 @@ def run() -> None:
     from benchmarks.trials import Trials
     from practise.machine.devices import training_dtype
     from practise.recovery.params import RecoveryRecipe
-    from practise.settings.presets import recovery_recipe
+    from practise.settings.presets.recover import recovery_recipe
 
     case = Case(SHARED, asked, one_cell(asked))
     trials = Trials(case)

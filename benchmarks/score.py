@@ -34,7 +34,7 @@ def run() -> None:
     from benchmarks.trials import Trials
     from practise.pruning.selection import select_lowest
     from practise.scoring.params import RidgeRecipe, SgdRecipe
-    from practise.settings.presets import recovery_recipe
+    from practise.settings.presets.recover import recovery_recipe
 
     case = Case(SHARED, asked, one_cell(asked))
     trials = Trials(case)

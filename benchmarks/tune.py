@@ -45,7 +45,7 @@ def run() -> None:
     from practise.recovery.start import start_recovery
     from practise.recovery.training import recover_
     from practise.scoring.params import RidgeRecipe
-    from practise.settings.presets import recovery_recipe
+    from practise.settings.presets.recover import recovery_recipe
     from practise.stages.opening import load_tiny_set
 
     case = Case(SHARED, asked, one_cell(asked))

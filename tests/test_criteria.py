@@ -11,8 +11,9 @@ from tiny import tiny_network
 
 from practise.networks.blocks import drop_blocks_, find_blocks
 from practise.scoring.criteria import Look, Question
-from practise.scoring.params import CRITERIA, Criterion, RidgeRecipe
+from practise.scoring.params import RidgeRecipe
 from practise.scoring.recoverability import build_scorer
+from practise.scoring.registry import CRITERIA, Criterion
 from practise.settings.params import names_of
 
 RECIPE = RidgeRecipe(ridge=0.1, folds=2, most_images=64, memory_mb=1024, dtype="fp32")

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from practise.commands.check import schema_text
 from practise.errors import ParamsError
-from practise.recovery.params import Loss
-from practise.scoring.params import Criterion
+from practise.recovery.registry import Loss
+from practise.scoring.registry import Criterion
 from practise.settings.params import Library, Source, Start, check_values, json_schema, names_of
 from practise.settings.reading import load_params
 

@@ -8,7 +8,8 @@ import yaml
 
 from practise.errors import ParamsError
 from practise.scoring.params import RidgeRecipe, SgdRecipe
-from practise.settings.presets import recovery_recipe, score_recipe
+from practise.settings.presets.recover import recovery_recipe
+from practise.settings.presets.score import score_recipe
 from practise.settings.problems import check_values
 
 VALUES = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())

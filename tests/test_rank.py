@@ -23,7 +23,7 @@ from practise.networks.teacher import Teacher, load_teacher, save_teacher
 from practise.pruning.plan import Pruning
 from practise.pruning.students import load_student
 from practise.recovery.training import Step, recover_
-from practise.scoring.params import CRITERIA
+from practise.scoring.registry import CRITERIA
 from practise.settings.params import Params
 from practise.stages import rank
 from practise.stages import recover as recover_stage

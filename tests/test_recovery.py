@@ -15,7 +15,8 @@ from practise.errors import RecoveryError
 from practise.images.views import combine, draw_views, mix
 from practise.networks.blocks import drop_blocks_
 from practise.pruning.plan import Pruning
-from practise.recovery.params import LOSSES, RecoveryRecipe
+from practise.recovery.params import RecoveryRecipe
+from practise.recovery.registry import LOSSES
 from practise.recovery.start import start_recovery
 from practise.recovery.training import OFFICIAL, Step, build_optimizer, recover_
 from practise.resume import Resume

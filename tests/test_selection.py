@@ -29,7 +29,7 @@ from practise.pruning.selection import (
     sum_that_saves,
 )
 from practise.pruning.shares import choose_share, search_share
-from practise.settings.presets import selection_recipe
+from practise.settings.presets.select import selection_recipe
 from practise.settings.problems import check_values
 from practise.stages import select
 

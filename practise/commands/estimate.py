@@ -26,10 +26,12 @@ from practise.networks.blocks import droppable_blocks
 from practise.networks.building import find_preprocessing
 from practise.networks.libraries import LIBRARIES
 from practise.recovery.rivals.cd import OFFICIAL as CD_ADAM
-from practise.scoring.params import CRITERIA, RidgeRecipe
+from practise.scoring.params import RidgeRecipe
+from practise.scoring.registry import CRITERIA
 from practise.settings.grid import Cell, cells, first_outputs, rank_trials, source_trials
 from practise.settings.params import Params
-from practise.settings.presets import recovery_recipe, score_recipe
+from practise.settings.presets.recover import recovery_recipe
+from practise.settings.presets.score import score_recipe
 
 BATCH = {"cpu": 32, "cuda": 64}
 """Images in a measured step, by kind of device."""

@@ -1,62 +1,15 @@
 """The section `recover` of a params file: where a recovery starts, what it minimises, how it trains."""
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from practise.machine.params import Dtype
+from practise.recovery.registry import LOSSES, STARTS
 from practise.schema import Count, NotNegative, OneOf, Positive, Section, ShareOrAll, Whole, setting
 
 BatchNorm = Literal["frozen", "adapted", "train"]
 Optimizer = Literal["adamw", "sgd"]
 Schedule = Literal["one_cycle", "steps"]
 
-
-@dataclass(frozen=True)
-class Loss:
-    """What a recovery minimises; `practise.recovery.losses` has the function of its name.
-
-    Attributes:
-        title: What it is called in figures.
-        unit: What it is a number of, for axes.
-        output: What of the networks is looked at: `features` before pooling, or `logits`.
-        asks_teacher: Whether the original's output is compared with.
-        reads_labels: Whether labels are.
-    """
-
-    title: str
-    unit: str
-    output: str
-    asks_teacher: bool
-    reads_labels: bool
-
-
-LOSSES = {
-    "mimic": Loss(
-        *("feature mimicking", "mean squared feature error", "features"),
-        asks_teacher=True,
-        reads_labels=False,
-    ),
-    "cross_entropy": Loss(
-        *("cross-entropy", "cross-entropy (nats)", "logits"),
-        asks_teacher=False,
-        reads_labels=True,
-    ),
-    "distil": Loss(
-        *("distillation", "distillation loss (nats)", "logits"),
-        asks_teacher=True,
-        reads_labels=True,
-    ),
-}
-"""Every loss by the name that stands in a params file."""
-
-STARTS = {
-    "weights": ("blocks", "filters"),
-    "adaptors": ("blocks",),
-    "fskd": ("filters",),
-    "cd": ("filters",),
-    "cd_adam": ("filters",),
-}
-"""What each start makes up for; `practise.recovery.start` has the function of its name."""
 
 LossName = Annotated[str, OneOf(LOSSES)]
 StartName = Annotated[str, OneOf(STARTS)]

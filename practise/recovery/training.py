@@ -22,7 +22,8 @@ from practise.machine.devices import training_dtype
 from practise.networks.features import feature_extractor, find_feature_layer, in_format
 from practise.progress import track
 from practise.recovery.losses import COMPARE
-from practise.recovery.params import LOSSES, RecoveryRecipe
+from practise.recovery.params import RecoveryRecipe
+from practise.recovery.registry import LOSSES
 from practise.resume import Resume
 
 

@@ -6,9 +6,9 @@ from os.path import commonprefix
 
 import pandas as pd
 
-from practise.recovery.params import LOSSES
+from practise.recovery.registry import LOSSES
 from practise.render.formats import DASH
-from practise.scoring.params import CRITERIA
+from practise.scoring.registry import CRITERIA
 
 RECOVERABILITY = "recoverability"
 """The criterion whose score is R(B)."""

@@ -14,9 +14,9 @@ from pydantic_core import ErrorDetails
 
 from practise.errors import ParamsError, guess, unknown
 from practise.images.params import SOURCES, ImagesParams, SourceKind
-from practise.recovery.params import LOSSES
+from practise.recovery.registry import LOSSES
 from practise.schema import OneOf
-from practise.scoring.params import CRITERIA
+from practise.scoring.registry import CRITERIA
 from practise.settings.params import Params
 
 Location = tuple[int | str, ...]

@@ -14,9 +14,10 @@ from practise.progress import track
 from practise.pruning.plan import Pruning
 from practise.resume import Answers, Resume
 from practise.scoring.criteria import SCORES, Look, Question
-from practise.scoring.params import CRITERIA
+from practise.scoring.registry import CRITERIA
 from practise.settings.params import Params
-from practise.settings.presets import recovery_recipe, ridge_recipe, score_recipe
+from practise.settings.presets.recover import recovery_recipe
+from practise.settings.presets.score import ridge_recipe, score_recipe
 from practise.stages import STAGES
 from practise.stages.opening import EvaluationImages, load_tiny_set
 

@@ -12,7 +12,8 @@ from practise.recovery.start import start_recovery
 from practise.recovery.training import recover_
 from practise.resume import Resume
 from practise.settings.params import Params
-from practise.settings.presets import recovery_recipe, ridge_recipe
+from practise.settings.presets.recover import recovery_recipe
+from practise.settings.presets.score import ridge_recipe
 from practise.stages import STAGES
 from practise.stages.opening import load_tiny_set
 

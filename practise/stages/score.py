@@ -7,7 +7,7 @@ from typing import Any
 from practise.files import read_result, sha256, write_result
 from practise.machine.circumstances import circumstances
 from practise.scoring.criteria import SCORES, Look, Question
-from practise.scoring.params import CRITERIA
+from practise.scoring.registry import CRITERIA
 from practise.settings.params import Params
 from practise.stages import STAGES
 
@@ -65,7 +65,7 @@ def look_and_score(
     from practise.machine.devices import prepare, resolve_device
     from practise.networks.teacher import load_teacher
     from practise.resume import Resume
-    from practise.settings.presets import score_recipe
+    from practise.settings.presets.score import score_recipe
     from practise.stages.opening import load_tiny_set
 
     prepare(params.device)

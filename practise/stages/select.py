@@ -13,7 +13,7 @@ from practise.pruning.plan import Pruning
 from practise.pruning.selection import select_knapsack, select_lowest, select_progressively, set_goal
 from practise.pruning.shares import choose_share, search_share
 from practise.settings.params import Params
-from practise.settings.presets import selection_recipe
+from practise.settings.presets.select import selection_recipe
 from practise.stages import STAGES
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def joint_recoverability(
         from practise.machine.devices import prepare, resolve_device
         from practise.networks.teacher import load_teacher
         from practise.scoring.recoverability import build_scorer
-        from practise.settings.presets import score_recipe
+        from practise.settings.presets.score import score_recipe
         from practise.stages.opening import load_tiny_set
 
         prepare(params.device)

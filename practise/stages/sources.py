@@ -19,7 +19,8 @@ from practise.progress import track
 from practise.pruning.plan import Pruning
 from practise.resume import Answers, Resume
 from practise.settings.params import Params
-from practise.settings.presets import recovery_recipe, ridge_recipe
+from practise.settings.presets.recover import recovery_recipe
+from practise.settings.presets.score import ridge_recipe
 from practise.stages import STAGES
 from practise.stages.opening import EvaluationImages
 

@@ -16,7 +16,9 @@ rule tables:
         metrics=f"{R}/tables/metrics.json",
         latency_metrics=f"{R}/tables/latency_metrics.json",
         csv=expand(f"{R}/tables/{{table}}.csv", table=PLAN.made("tables", "csv")),
-        text=expand(f"{R}/tables/{{table}}.{{ending}}", table=PLAN.made("tables", "csv"), ending=["md", "tex"]),
+        text=expand(
+            f"{R}/tables/{{table}}.{{ending}}", table=PLAN.made("tables", "csv"), ending=["md", "tex"]
+        ),
         html=reported("tables", "html"),
     log:
         f"{LOGS}/tables.log",

@@ -1,0 +1,32 @@
+"""The criteria that say what goes, by the name that stands in a params file, and what is known of each."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A way to choose what goes; `practise.scoring.criteria` has the function of its name.
+
+    Attributes:
+        title: What it is called in tables and figures.
+        per_latency: Whether its score is to be divided by the latency reduction.
+        looks: Whether it looks at the network and the images.
+        prunes: `blocks`, or `filters`: no block is scored, filters go by their norm.
+    """
+
+    title: str
+    per_latency: bool
+    looks: bool
+    prunes: str = "blocks"
+
+
+CRITERIA = {
+    "random": Criterion("random", per_latency=False, looks=False),
+    "first_blocks": Criterion("first blocks", per_latency=False, looks=False),
+    "latency": Criterion("latency alone", per_latency=True, looks=False),
+    "feature_change": Criterion("feature change", per_latency=True, looks=True),
+    "output_divergence": Criterion("output divergence (CURL)", per_latency=True, looks=True),
+    "recoverability": Criterion("recoverability", per_latency=True, looks=True),
+    "l1_filters": Criterion("L1 norm of filters", per_latency=False, looks=False, prunes="filters"),
+}
+"""Every criterion; a new one is an entry here and a function of its name in `practise.scoring.criteria`."""
