@@ -48,8 +48,8 @@ def variants(search: str, default: "RecoveryRecipe", official: "RecoveryRecipe")
     """The default, the default without each ingredient, and the authors' recovery.
 
     Args:
-        search: how the preset chooses blocks.
-        default: the preset's recipe.
+        search: how the params choose blocks.
+        default: the params' recipe.
         official: the authors' recipe, in the quick form with fewer steps.
     """
     other = "adapted" if default.batch_norm == "frozen" else "frozen"

@@ -1,7 +1,7 @@
-"""What a benchmark measures on: a preset's network and images, prepared by the pipeline's own stages.
+"""What a benchmark measures on: a study's network and images, prepared by the pipeline's own stages.
 
-A benchmark writes a params file of its own beside its results, `results/bench-QUESTION-PRESET/params.yaml`
-(`results/bench-prepared-PRESET/` where it changes nothing of the preset), and lets Snakemake make what it
+A benchmark writes a params file of its own beside its results, `results/bench-QUESTION-STUDY/params.yaml`
+(`results/bench-prepared-STUDY/` where it changes nothing of the study), and lets Snakemake make what it
 needs there, one job at a time, so that a benchmark that was interrupted goes on and a second run prepares
 nothing.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # imported once threads and memory are set
     from practise.networks.teacher import Teacher
 
 SHARED = "prepared"
-"""The name under which benchmarks that change nothing of a preset share what they prepare."""
+"""The name under which benchmarks that change nothing of a study share what they prepare."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Asked:
     """What the command line of a benchmark asks for.
 
     Attributes:
-        params_file: the preset to measure on.
+        params_file: the study to measure on.
         full: all of it, however long; else a form that takes minutes.
         keep: whether to copy what is found to `docs/benchmarks/`.
-        settings: entries of the preset to replace, by dotted key such as `grid.seeds`.
+        settings: entries of the study to replace, by dotted key such as `grid.seeds`.
     """
 
     params_file: Path
@@ -50,7 +50,7 @@ class Asked:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def values(self) -> dict[str, Any]:
-        """The preset as it is asked for."""
+        """The params as they are asked for."""
         values: dict[str, Any] = read_yaml(self.params_file)
         replace_entries_(values, self.settings)
         return values
@@ -63,12 +63,12 @@ def ask(question: str) -> Asked:
         question: What the benchmark finds out, for `--help`.
     """
     parser = argparse.ArgumentParser(description=question)
-    parser.add_argument("--params-file", type=Path, default=Path("params.yaml"), help="a preset's params")
+    parser.add_argument("--params-file", type=Path, default=Path("params.yaml"), help="a study's params")
     parser.add_argument("--full", action="store_true", help="the authors' whole schedule: hours on a CPU")
-    parser.add_argument("--keep", action="store_true", help="copy what is found to docs/benchmarks/PRESET")
+    parser.add_argument("--keep", action="store_true", help="copy what is found to docs/benchmarks/STUDY")
     parser.add_argument("-S", "--set", action="append", default=[], type=setting, metavar="KEY=VALUE",
                         help="replace an entry of the params, e.g. -S grid.networks=[resnet20]; repeatable; "
-                        "profile.name is the name under which results are kept")  # fmt: skip
+                        "study.name is the name under which results are kept")  # fmt: skip
     asked = parser.parse_args()
     return Asked(asked.params_file, asked.full, asked.keep, dict(asked.set))
 
@@ -112,27 +112,26 @@ def keep_within_grid_(values: dict[str, Any]) -> None:
 
 
 class Case:
-    """A preset, changed for one benchmark, with what its stages make of it.
+    """A study, changed for one benchmark, with what its stages make of it.
 
     Args:
         name: the benchmark's, or `SHARED`.
-        asked: which preset.
-        changes: entries that replace the preset's, by dotted key such as `grid.seeds`.
+        asked: which study.
+        changes: entries that replace the study's, by dotted key such as `grid.seeds`.
     """
 
     def __init__(self, name: str, asked: Asked, changes: Mapping[str, Any]) -> None:
         values = asked.values()
-        profile = f"bench-{name}-{values['profile']['name']}"
-        self.kept = Path("docs", "benchmarks", values["profile"]["name"]) if asked.keep else None
-        self.folder = Path("results", profile)
+        study = f"bench-{name}-{values['study']['name']}"
+        self.kept = Path("docs", "benchmarks", values["study"]["name"]) if asked.keep else None
+        self.folder = Path("results", study)
         self.file = self.folder / "params.yaml"
-        changes = {**changes, "profile": {"name": profile, "root": "../..", "file": str(self.file)}}
+        changes = {**changes, "study": {"name": study, "root": "../..", "file": str(self.file)}}
         replace_entries_(values, changes)
         keep_within_grid_(values)
         text = yaml.safe_dump(values, sort_keys=False)
         if not self.file.is_file() or self.file.read_text() != text:
             write_text(self.file, text)
-        write_text(self.folder / "dvc.yaml", Path("dvc.yaml").read_text())  # a preset is these two files
         self.params: Params = load_params(self.file)
         self.paths = Paths.of(self.params)
 

@@ -19,7 +19,7 @@ def run() -> None:
     asked = ask(__doc__.partition("\n")[0])
     entry = {"criterion": "recoverability", "loss": "mimic"}
     official: dict[str, Any] = {**entry, "preset": "official"}
-    if not asked.full:  # a preset may say what it can afford
+    if not asked.full:  # a study may say what it can afford
         methods_there = asked.values()["methods"]
         official = methods_there.get("practise_official", {**official, **QUICK})
     methods = {"practise": {**entry, "preset": "default"}, "practise_official": official}

@@ -23,7 +23,7 @@ class Trials:
     """One network and its samples; choices of blocks are made once a seed.
 
     Args:
-        case: a prepared preset; the grid's first cell is tried.
+        case: a prepared study; the grid's first cell is tried.
     """
 
     def __init__(self, case: Case) -> None:
@@ -62,7 +62,7 @@ class Trials:
         return tuple(dropped), time.perf_counter() - start
 
     def scorer(self, seed: int, recipe: RidgeRecipe | SgdRecipe | None = None) -> ClosedForm | Trained:
-        """What finds R of any set of blocks on a seed's images, by the preset's recipe or another."""
+        """What finds R of any set of blocks on a seed's images, by the params' recipe or another."""
         return build_scorer(self.network, self.blocks, self.few(seed), recipe or self.ridge)
 
     def recover(self, dropped: Sequence[str], recipe: RecoveryRecipe, seed: int) -> tuple[nn.Module, float]:

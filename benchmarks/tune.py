@@ -2,7 +2,7 @@
 
     python -m benchmarks.tune --params-file studies/cifar10-resnet56/params.yaml
 
-Every method that trains is tried at the same multiples of its own rate, with batch norm as in the preset and
+Every method that trains is tried at the same multiples of its own rate, with batch norm as in the params and
 in training mode, on the same seeds: rivals are tuned as ours is, and the evaluation images are not looked at.
 What is pruned is what the pipeline selects.
 """
@@ -35,7 +35,7 @@ JUDGES = 500
 
 
 def run() -> None:
-    """Recover every method of a preset's first cell at several learning rates."""
+    """Recover every method of a study's first cell at several learning rates."""
     asked = ask(__doc__.partition("\n")[0])
     prepare_environment(load_params(asked.params_file).device)
     from practise.evaluation.accuracy import evaluate_accuracy

@@ -1,6 +1,6 @@
 """What changes from run to run, kept out of the results: date, host, duration, commit.
 
-It lies under `results/<profile>/runs/`, which no engine tracks, so that the results themselves stay
+It lies under `results/<study>/runs/`, which no engine tracks, so that the results themselves stay
 byte-stable.
 """
 
@@ -20,7 +20,7 @@ from practise.settings.params import Params
 
 
 def write_volatile(params: Params, output: Path, start: float, command: Sequence[str]) -> None:
-    """Note the run that made `output`; an output outside the profile's results is not noted.
+    """Note the run that made `output`; an output outside the study's results is not noted.
 
     Args:
         params: The params of the run.
