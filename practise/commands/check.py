@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from practise.errors import PractiseError
+from practise.images.params import SOURCES
 from practise.settings.grid import Paths, cells, first_outputs
 from practise.settings.params import Params
 
@@ -30,8 +31,8 @@ def missing_data(params: Params) -> Iterator[str]:
     networks = [params.networks[name] for name in params.grid.networks]
     heads = [network.head for network in networks if network.head is not None]
     for name in dict.fromkeys([*params.grid.images, *params.sources.images, *heads]):
-        if params.images[name].source == "synthesized":
-            continue  # they are made
+        if SOURCES[params.images[name].source].is_made:
+            continue
         try:
             open_source(name, params.images[name], params.study.file, params.data)
         except PractiseError as error:

@@ -204,7 +204,7 @@ def layers_left(params: Params, cell: Cell) -> tuple[Any, ...]:
 def scoring(params: Params, cell: Cell, blocks: int) -> Work:
     """What ranking a network's blocks takes."""
     criterion = params.methods[cell.method].criterion
-    if criterion == "l1_filters":
+    if CRITERIA[criterion].prunes == "filters":
         return Work()
     if criterion != "recoverability":
         return Work(passed=blocks * cell.num_images)

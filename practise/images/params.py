@@ -16,12 +16,14 @@ class SourceKind:
     Attributes:
         has_labels: Whether the class of each image is known.
         has_evaluation: Whether it has images to measure accuracy on.
+        is_made: Whether the stage `synthesize` makes its images.
         needs: The keys that its entry must have.
         takes: Further keys that its entry may have.
     """
 
     has_labels: bool = True
     has_evaluation: bool = True
+    is_made: bool = False
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
 
@@ -30,7 +32,7 @@ SOURCES = {
     "elpv": SourceKind(),
     "folder": SourceKind(needs=("train", "evaluation"), takes=("class_list",)),
     "photographs": SourceKind(has_labels=False, has_evaluation=False),
-    "synthesized": SourceKind(has_evaluation=False),
+    "synthesized": SourceKind(has_evaluation=False, is_made=True),
     "unlabelled": SourceKind(has_labels=False, has_evaluation=False, needs=("train",)),
 }
 """Every kind of source by the name that stands in a params file."""

@@ -11,12 +11,14 @@ class Criterion:
         title: What it is called in tables and figures.
         per_latency: Whether its score is to be divided by the latency reduction.
         looks: Whether it looks at the network and the images.
+        unit: What its score is a number of, where it is a cost; empty: it is an order.
         prunes: `blocks`, or `filters`: no block is scored, filters go by their norm.
     """
 
     title: str
     per_latency: bool
     looks: bool
+    unit: str = ""
     prunes: str = "blocks"
 
 
@@ -24,9 +26,9 @@ CRITERIA = {
     "random": Criterion("random", per_latency=False, looks=False),
     "first_blocks": Criterion("first blocks", per_latency=False, looks=False),
     "latency": Criterion("latency alone", per_latency=True, looks=False),
-    "feature_change": Criterion("feature change", per_latency=True, looks=True),
-    "output_divergence": Criterion("output divergence (CURL)", per_latency=True, looks=True),
-    "recoverability": Criterion("recoverability", per_latency=True, looks=True),
+    "feature_change": Criterion("feature change", per_latency=True, looks=True, unit="mean squared error"),
+    "output_divergence": Criterion("output divergence (CURL)", per_latency=True, looks=True, unit="nats"),
+    "recoverability": Criterion("recoverability", per_latency=True, looks=True, unit="mean squared error"),
     "l1_filters": Criterion("L1 norm of filters", per_latency=False, looks=False, prunes="filters"),
 }
 """Every criterion; a new one is an entry here and a function of its name in `practise.scoring.criteria`."""

@@ -216,7 +216,8 @@ def _sources(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[Pro
         elif (loss := LOSSES.get(str(method.get("loss")))) and loss.reads_labels and unlabelled:
             yield ("sources", "methods", index), f"'{name}' reads labels, but '{unlabelled[0]}' has none"
     made = _section(values, "synthesize").get("num_images")
-    if "synthesized" in [kinds.get(name) for name in _list(chosen, "images")] and isinstance(made, int):
+    asked = [_kind(kinds.get(name)) for name in _list(chosen, "images")]
+    if any(kind is not None and kind.is_made for kind in asked) and isinstance(made, int):
         for index, count in enumerate(_list(chosen, "num_images")):
             if isinstance(count, int) and count > made:
                 yield ("sources", "num_images", index), f"is {count}, but synthesize.num_images makes {made}"

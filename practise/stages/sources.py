@@ -8,6 +8,7 @@ from practise.evaluation.recovered import RecoveredAccuracy, Recovering
 from practise.files import sha256, write_result
 from practise.images import Source, open_source
 from practise.images.manifest import check_disjoint, describe_item, read_listing
+from practise.images.params import SOURCES
 from practise.images.reading import hash_images
 from practise.images.sampling import draw_sample
 from practise.images.synthesized import read_synthesized
@@ -109,6 +110,6 @@ def run(
 
 def find_source(params: Params, images: str, synthesized: Path) -> Source:
     """The source of an entry of the section images; synthesized ones are those of the manifest."""
-    if params.images[images].source == "synthesized":
+    if SOURCES[params.images[images].source].is_made:
         return read_synthesized(synthesized, images)
     return open_source(images, params.images[images], params.study.file, params.data)

@@ -13,15 +13,12 @@ from matplotlib.lines import Line2D
 
 from practise.render.figures.canvas import DECADE, QUIET, draw_panels, plain_log_axis
 from practise.render.figures.labels import MOST_NAMES, Point, place_names
-from practise.render.names import criterion_title, mean_and_std, shared_start
+from practise.render.names import RECOVERABILITY, criterion_title, mean_and_std, shared_start
 from practise.render.tidy import SAMPLE_SETTING, read_frame
+from practise.scoring.registry import CRITERIA
 
-COSTS = {
-    "recoverability": "mean squared error",
-    "feature_change": "mean squared error",
-    "output_divergence": "nats",
-}
-"""The criteria whose score is a cost, with its unit."""
+COSTS = sorted((name for name in CRITERIA if CRITERIA[name].unit), key=RECOVERABILITY.__ne__)
+"""The criteria whose score is a cost, the paper's first."""
 
 
 def draw_criteria(tables: Path) -> Figure:
@@ -109,7 +106,7 @@ def _dress(ax: Axes, blocks: pd.DataFrame, criterion: str, original: float) -> N
     else:
         room = 0.08 * max(high - low, 1e-9)
         ax.set_xlim(low - room, high + room)
-    ax.set_xlabel(f"{criterion_title(criterion).partition(' (')[0]} ({COSTS[criterion]})")
+    ax.set_xlabel(f"{criterion_title(criterion).partition(' (')[0]} ({CRITERIA[criterion].unit})")
     ax.set_ylabel("top-1 without the block (%)")
 
 
