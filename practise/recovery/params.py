@@ -40,6 +40,7 @@ class Training(Section):
         "Share of an image's area that the smallest random crop covers; 1: no crop, flips alone.",
         official=0.08,
     )
+    lr: Positive = setting(5e-5, "Peak learning rate.", official=0.02)
     weight_decay: NotNegative = setting(0.01, "Decoupled weight decay; SGD's is its own.", official=1e-4)
     batch_norm: BatchNorm = setting(
         "frozen",
@@ -63,13 +64,12 @@ class Training(Section):
 class RecoverParams(Training):
     """The section `recover`: the preset `default` of the recovery."""
 
-    lr: LearningRates = setting(LearningRates(), "Peak learning rate, by loss.")
+    lr: LearningRates = setting(LearningRates(), "Peak learning rate, by loss.")  # type: ignore[assignment]
 
 
 class RecoveryRecipe(Training):
     """How one recovery trains; weights and their updates are in fp32."""
 
-    lr: Positive = setting(5e-5, "Peak learning rate.", official=0.02)
     optimizer: Optimizer = setting("adamw", "The optimizer; sgd with momentum 0.9.", official="sgd")
     schedule: Schedule = setting(
         "one_cycle",
