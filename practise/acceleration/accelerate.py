@@ -48,17 +48,21 @@ def accelerate(
     images: Given,
     latency_reduction: float = 0.22,
     *,
+    # what is known of the network and the images
     labels: Sequence[int] | str | None = None,
+    keep_blocks: Collection[str] = (),
+    name: str | None = None,
+    # how the network wants its images, where its weights do not say it
     image_size: int | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     preprocessing: Preprocessing | None = None,
+    # whose latency counts
     batch_size: int = 1,
     device: str = "auto",
-    seed: int = 0,
+    # how it is done
     steps: int | None = None,
-    keep_blocks: Collection[str] = (),
-    name: str | None = None,
+    seed: int = 0,
     recipe: Recipe = DEFAULT,
 ) -> Accelerated:
     """Return a network with fewer blocks that is faster on this machine by as much as asked for.
@@ -71,17 +75,17 @@ def accelerate(
             the blocks allow that.
         labels: The images' classes, by which accuracy is told and nothing else: indices, or `folders` for a
             folder with one folder of images for each class.
+        keep_blocks: Names of blocks that are never dropped.
+        name: What to call the network on its card; None: its class.
         image_size: Side of the square input in pixels; None: as the network's weights say, else 224.
         mean: Of the channels of training images between 0 and 1; None: as the weights say, else ImageNet's.
         std: Likewise.
-        preprocessing: All of that at once, where it is known.
+        preprocessing: All three at once, and how images are resized and cropped, where that is known.
         batch_size: Images in a forward pass whose latency counts.
         device: `auto` (the GPU where there is one), `cpu` or `cuda`.
-        seed: Draws folds, views and batches.
         steps: Optimisation steps of the recovery; None: the recipe's.
-        keep_blocks: Names of blocks that are never dropped.
-        name: What to call the network on its card; None: its class.
-        recipe: Everything else.
+        seed: Draws folds, views and batches.
+        recipe: Everything else: how latency is measured, blocks are scored and chosen, the network recovered.
 
     Raises:
         SelectionError: The blocks cannot save as much.
