@@ -53,6 +53,17 @@ def test_an_old_python_is_refused_in_one_sentence(tmp_path: Path) -> None:
     done = subprocess.run([ROOT / "tools/install", tmp_path / "venv", old], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == (
-        f"practise: {old} is Python 3.8.10, should be Python 3.11 or later: make PYTHON=python3.12\n"
+        f"practise: {old} is Python 3.8.10, should be Python 3.11, 3.12 or 3.13: make PYTHON=python3.12\n"
     )
     assert not (tmp_path / "venv").exists()
+
+
+def test_every_file_names_the_same_versions_of_python() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == ">=3.11,<3.14"
+    versions = [word.rpartition(" ")[2] for word in project["classifiers"] if ":: Python :: 3." in word]
+    assert versions == ["3.11", "3.12", "3.13"]
+    said = f"{', '.join(versions[:-1])} or {versions[-1]}"
+    assert f"Python {said}" in (ROOT / "README.md").read_text()
+    assert f"Python {said}" in (ROOT / "tools/install").read_text()
+    assert f"python {project['requires-python']}" in (ROOT / "environment.yml").read_text()
