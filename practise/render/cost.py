@@ -1,4 +1,4 @@
-"""What the runs of a grid cost: time, memory and disk, from the notes that the runs leave."""
+"""What the jobs of a grid cost: time, memory and disk, from the notes that they leave."""
 
 import json
 from pathlib import Path
@@ -11,16 +11,16 @@ from practise.settings.params import Params
 
 
 def write_cost(params: Params, out: Path, environment: Path) -> None:
-    """Write what the runs of a grid took, as plain numbers.
+    """Write what the jobs of a grid took, as plain numbers.
 
     Args:
         params: The params.
-        out: The JSON file: runs and seconds by stage, peak memory and size of the results in MiB, size of the
-            environment in GiB, and the machine.
+        out: The JSON file: jobs (`runs`) and seconds by stage, peak memory and size of the results in MiB,
+            size of the environment in GiB, and the machine.
         environment: The directory of the Python environment.
 
     Raises:
-        FileError: The note of a run is missing or damaged.
+        FileError: The note of a job is missing or damaged.
     """
     paths = Paths.of(params)
     stages: dict[str, dict[str, float]] = {}
@@ -59,11 +59,10 @@ def cost_sentence(cost: dict[str, Any]) -> str:
     """Return what the pipeline takes in one sentence."""
     machine = cost["machine"]
     return (
-        f"The {cost['runs']} runs of the pipeline took {cost['seconds'] / 60:.1f} minutes one after another "
-        f"and at most {cost['peak_memory_mib'] / 1024:.1f} GiB of memory on "
-        f"{machine['logical_cores']} logical cores ({machine['cpu']}); "
-        f"the environment takes {cost['environment_gib']:.1f} GiB of disk, "
-        f"the results {cost['results_mib']} MiB."
+        f"The pipeline's {cost['runs']} jobs add up to {cost['seconds'] / 60:.1f} minutes and need at most "
+        f"{cost['peak_memory_mib'] / 1024:.1f} GiB of memory ({machine['cpu']}, "
+        f"{machine['logical_cores']} logical cores); the Python environment takes "
+        f"{cost['environment_gib']:.1f} GiB of disk space, the results {cost['results_mib']} MiB."
     )
 
 

@@ -1,18 +1,20 @@
-"""`practise docs`: keep rendered copies of the results under docs/, and fill the README from them.
+"""`practise docs`: keep rendered copies of the results under docs/, and fill the README and pages from them.
 
 In two steps, so that a test can repeat the second without any results: `collect` copies the tables' CSV
-files, contact sheets and what the runs cost to `docs/results/<profile>/`; `render` makes from those files,
-and from nothing else, the tables, the figures and what stands in pages between
-`<!-- practise docs: PROFILE/REGION -->` and `<!-- end -->`. A new region is one function and one line in
+files, contact sheets and what the jobs cost to `docs/results/<study>/`; `render` makes from those files, and
+from nothing else, the tables, the figures and what stands in pages between
+`<!-- practise docs: STUDY/REGION -->` and `<!-- end -->`. A new region is one function and one line in
 `REGIONS`.
 """
 
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
@@ -20,23 +22,26 @@ from practise.errors import FileError, guess
 from practise.files import atomic, write_text
 from practise.render.cost import cost_sentence, read_cost, write_cost
 from practise.render.figures.writing import write_figures
-from practise.render.formats import to_markdown
+from practise.render.formats import Strong, arrange, to_markdown
 from practise.render.methods import method_title
 from practise.render.names import (
+    count_of,
     criterion_title,
+    hardware_line,
     mean_and_std,
     number,
     plus_minus,
     plus_minus_time,
     target_title,
 )
+from practise.render.tables.captions import seeds_caption
 from practise.render.tables.writing import TABLES, write_rendered
-from practise.render.tidy import SAMPLE_SETTING, groups, read_frame
+from practise.render.tidy import SAMPLE_SETTING, best, groups, read_frame
 from practise.settings.grid import Paths
 from practise.settings.params import Params
 
 FOLDER = Path("docs/results")
-"""Where the rendered copies lie, a folder for each profile."""
+"""Where the rendered copies lie, a folder for each study."""
 
 MARKED = re.compile(r"(<!-- practise docs: ([\w-]+)/([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
@@ -45,10 +50,13 @@ LINK = re.compile(rf"\]\(({FOLDER.as_posix()}/[^)]+)\)")
 SHEET = "synthesized-"
 """How the names of contact sheets begin; the network's name follows."""
 
+NARROW = 100
+"""Characters in a line of the README's table and of the words below it, at most."""
+
 MOST_TOLD = 3
-"""As many schemes are all told of in a summary."""
+"""A summary tells of all methods where there are no more than this."""
 ALWAYS_TOLD = ("practise", "bp_blocks")
-"""The schemes that a summary never leaves out."""
+"""The methods that a summary never leaves out."""
 
 
 def docs(params: Params) -> None:
@@ -69,15 +77,15 @@ def pages() -> list[Path]:
 
 
 def collect(params: Params, folder: Path, environment: Path) -> None:
-    """Copy what everything else is made from: the tables' CSV files and what the runs cost.
+    """Copy what everything else is made from: the tables' CSV files and what the jobs cost.
 
     Args:
         params: The params.
-        folder: The profile's folder under docs/.
+        folder: The study's folder under docs/.
         environment: The directory of the Python environment, whose size is told.
 
     Raises:
-        FileError: A table, or the note of a run, is missing.
+        FileError: A table, or the note of a job, is missing.
     """
     tables = Paths.of(params).tables
     for name in TABLES:
@@ -93,36 +101,37 @@ def collect(params: Params, folder: Path, environment: Path) -> None:
 
 
 def render(folder: Path, to_fill: list[Path]) -> list[Path]:
-    """Make tables, figures and the marked regions of pages from a profile's folder; return what was written.
+    """Make tables, figures and the marked regions of pages from a study's folder; return what was written.
 
     Args:
-        folder: The profile's folder under docs/, as `collect` left it.
+        folder: The study's folder under docs/, as `collect` left it.
         to_fill: The pages.
 
     Raises:
-        FileError: A page names a region that does not exist, or a file is missing.
+        FileError: A page names a region that does not exist, or a file that a region reads is missing.
     """
     for name in TABLES:
-        write_rendered(name, read_frame(folder / f"{name}.csv"), folder, formats=("md",))
+        if (folder / f"{name}.csv").is_file():  # a table may be younger than the copies of a study
+            write_rendered(name, read_frame(folder / f"{name}.csv"), folder, formats=("md",))
     write_figures(folder, folder, formats=("svg", "png"))
     filled = [page for page in to_fill if fill(page, folder)]
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) + filled
 
 
 def fill(page: Path, folder: Path) -> bool:
-    """Fill the marked regions of a page that belong to a profile; say whether there are any.
+    """Fill the marked regions of a page that belong to a study; say whether there are any.
 
     Args:
         page: A Markdown file.
-        folder: The profile's folder under docs/, whose name is the profile's.
+        folder: The study's folder under docs/, whose name is the study's.
     """
     before = page.read_text(encoding="utf-8")
     found = False
 
     def filled(match: re.Match[str]) -> str:
         nonlocal found
-        start, profile, region, _, end = match.groups()
-        if profile != folder.name:
+        start, study, region, _, end = match.groups()
+        if study != folder.name:
             return match[0]
         if region not in REGIONS:
             known = ", ".join(REGIONS)
@@ -151,7 +160,7 @@ def summary(folder: Path) -> str:
     paragraphs = []
     for (network, images, num_images), cells in groups(frame, SAMPLE_SETTING):
         original = number(cells["top1_original"].iloc[0], 1)
-        setting = f"**{network}** on `{images}`, {num_images} images handed over, {original} % at first"
+        setting = f"**{network}** on `{images}` with {num_images} images, {original} % top-1 before pruning"
         kept = {target: _kept(schemes) for (target,), schemes in groups(cells, ("target_reduction",))}
         if len(kept) == 1:
             paragraphs.append(f"{setting}: {'; '.join(*kept.values())}.")
@@ -162,7 +171,7 @@ def summary(folder: Path) -> str:
 
 
 def _kept(schemes: pd.DataFrame) -> list[str]:
-    """Return what schemes keep and save, a phrase for each that is worth telling of."""
+    """Return what methods keep and save, a phrase for each that is worth telling of."""
     told = _told(schemes)
     phrases = []
     for scheme in told:
@@ -171,18 +180,18 @@ def _kept(schemes: pd.DataFrame) -> list[str]:
             100 * scheme["measured_reduction_mean"], 100 * scheme["measured_reduction_std"], 1
         )
         best = (
-            ", the best that prunes filters,"
+            ", the best filter-pruning method,"
             if scheme["style"] == "filters" and len(told) < len(schemes)
             else ""
         )
         phrases.append(
-            f"{method_title(scheme['method'])}{best} keeps {top1} % top-1 at {saved} % less measured latency"
+            f"{method_title(scheme['method'])}{best} keeps {top1} % top-1 at {saved} % lower measured latency"
         )
     return phrases
 
 
 def _told(schemes: pd.DataFrame) -> list[pd.Series]:
-    """Return the schemes that a summary tells of: few all, of many the best of each kind and the baseline."""
+    """Return the methods that a summary tells of: few all, of many the best of each kind and the baseline."""
     rows = [row for _, row in schemes.iterrows()]
     if len(rows) <= MOST_TOLD:
         return rows
@@ -194,6 +203,56 @@ def _told(schemes: pd.DataFrame) -> list[pd.Series]:
     told = {row["method"] for row in best} | set(ALWAYS_TOLD)
     ranked = sorted(rows, key=lambda row: row["top1_mean"], reverse=True)
     return [row for row in ranked if row["method"] in told]
+
+
+def headline(folder: Path) -> str:
+    """Return the result in a narrow table for each setting: the original, then the methods by accuracy.
+
+    A time is the original's mean less the reduction, as in the main figure: reductions are measured in turn
+    with the original, whereas the machine's speed changes from one measurement to the next.
+    """
+    frame = read_frame(folder / "schemes.csv")
+    tables = []
+    for _, everywhere in groups(frame, SAMPLE_SETTING):
+        original_ms = np.average(everywhere["median_ms_original"], weights=everywhere["seeds"])
+        tables += [
+            _headline(schemes, float(original_ms)) for _, schemes in groups(everywhere, ("target_reduction",))
+        ]
+    return "\n\n".join(tables)
+
+
+def _headline(schemes: pd.DataFrame, original_ms: float) -> str:
+    """Return one setting's table, no line of it wider than `NARROW`, and below it what was measured."""
+    first, most_accurate = schemes.iloc[0], best(schemes.set_index("method")["top1_mean"], 1)
+    rows = [
+        {
+            "Method": "original",
+            "Top-1 %": number(first["top1_original"], 1),
+            "ms": number(original_ms, 2),
+        }
+    ]
+    for _, scheme in schemes.sort_values("top1_mean", ascending=False, kind="stable").iterrows():
+        top1 = plus_minus(scheme["top1_mean"], scheme["top1_std"], 1)
+        saved, spread = scheme["measured_reduction_mean"], scheme["measured_reduction_std"]
+        rows.append(
+            {
+                "Method": method_title(scheme["method"]),
+                "Prunes": scheme["style"],
+                "Top-1 %": Strong(top1) if scheme["method"] in most_accurate else top1,
+                "Latency saved %": plus_minus_time(100 * saved, 100 * spread, 1),
+                "ms": number(original_ms * (1 - saved), 2),
+            }
+        )
+    columns = ("Method", "Prunes", "Top-1 %", "Latency saved %", "ms")
+    table = to_markdown(arrange(rows, columns, columns[:2], title="", caption=""))
+    words = (
+        f"{first['network']} on {first['images']}, {count_of('image', first['num_images'])}, target "
+        f"{target_title(first['target_reduction'])}; top-1 on {first['num_evaluation']} held-out images, "
+        f"{seeds_caption(list(schemes['seeds']))}. Latency measured in turn with the original's on "
+        f"{hardware_line(schemes)}."
+    )
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    return "\n".join([*lines, "", textwrap.fill(words, NARROW)])
 
 
 def rendered(name: str) -> Callable[[Path], str]:
@@ -217,8 +276,8 @@ def criteria_picture(folder: Path) -> str:
     return _picture(
         folder,
         "criteria",
-        "What criteria say of a block, and the accuracy when it is gone. Rank correlation with the accuracy "
-        f"lost: {', '.join(words)}.",
+        "Each criterion's score of a block against the accuracy without that block. Rank correlation of the "
+        f"scores with the accuracy lost: {', '.join(words)}.",
     )
 
 
@@ -226,12 +285,12 @@ def macs_picture(folder: Path) -> str:
     """Return the figure of MACs and latency with the means of each style in words."""
     frame = read_frame(folder / "schemes.csv")
     words = [
-        f"schemes that prune {style} save {number(100 * own['gmacs_reduction'].mean(), 0)} % of the MACs and "
+        f"methods that prune {style} save {number(100 * own['gmacs_reduction'].mean(), 0)} % of the MACs and "
         f"{number(100 * own['measured_reduction_mean'].mean(), 0)} % of the latency"
         for (style,), own in groups(frame, ("style",))
     ]
     return _picture(
-        folder, "macs_vs_latency", f"What MACs promise and what is measured: on average {', '.join(words)}."
+        folder, "macs_vs_latency", f"MACs saved against latency saved: on average, {'; '.join(words)}."
     )
 
 
@@ -244,14 +303,15 @@ def sources_picture(folder: Path) -> str:
     return _picture(
         folder,
         "sources",
-        f"Accuracy by where the images come from; at best {', '.join(words)}, without recovery {before} %.",
+        f"Best accuracy after recovery with images of each source: {', '.join(words)}; "
+        f"without recovery {before} %.",
     )
 
 
 def synthesized_picture(folder: Path) -> str:
     """Return the contact sheets of the images that were made from networks."""
     return "\n\n".join(
-        _picture(folder, sheet.name, f"Images made from {sheet.stem.removeprefix(SHEET)} alone.")
+        _picture(folder, sheet.name, f"Images synthesized from {sheet.stem.removeprefix(SHEET)} alone.")
         for sheet in sorted(folder.glob(f"{SHEET}*.jpg"))
     )
 
@@ -283,6 +343,7 @@ def cost(folder: Path) -> str:
 
 REGIONS: Mapping[str, Callable[[Path], str]] = {
     "summary": summary,
+    "headline": headline,
     "table": rendered("schemes"),
     "fewshot": rendered("fewshot"),
     "criteria": rendered("criteria"),
