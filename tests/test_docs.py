@@ -15,7 +15,19 @@ from render_results import DEVICE, make_params, write_results
 
 from practise.errors import FileError
 from practise.files import read_result, write_result, write_text
-from practise.render.docs import FOLDER, MARKED, REGIONS, collect, docs, fill, pages, render, summary
+from practise.render.docs import (
+    FOLDER,
+    MARKED,
+    REGIONS,
+    collect,
+    docs,
+    fill,
+    headline,
+    pages,
+    render,
+    summary,
+)
+from practise.render.figures.tradeoff import draw_tradeoff
 from practise.render.formats import to_markdown
 from practise.render.tables.frames import fewshot_frame
 from practise.render.tables.writing import write_tables
@@ -36,7 +48,9 @@ MACHINE = {
     "python": "3.11.7",
     "torch": "2.9.0",
 }
-PAGE = "# Title\n\n<!-- practise docs: {profile}/{region} -->\nold\n<!-- end -->\n\nwords\n"
+FURTHER = ("benchmarks/README.md", "results/README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+"""Pages without regions."""
+PAGE = "# Title\n\n<!-- practise docs: {study}/{region} -->\nold\n<!-- end -->\n\nwords\n"
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +68,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 assert path is not None
                 write_text(path, json.dumps({"seconds": 2.0, "peak_memory_mib": 1536}))
         write_tables(params, paths.tables)
-        write_text("README.md", "".join(PAGE.format(profile="default", region=region) for region in REGIONS))
+        write_text("README.md", "".join(PAGE.format(study="default", region=region) for region in REGIONS))
     return folder
 
 
@@ -82,6 +96,13 @@ def same_picture(one: Path, other: Path) -> bool:
     numbers = [np.array(re.findall(r"-?\d+\.\d+", text), dtype=float) for text in texts]
     skeletons = [re.sub(r"-?\d+\.\d+", "#", text) for text in texts]
     return skeletons[0] == skeletons[1] and np.allclose(*numbers, atol=1e-3)
+
+
+def table_rows(markdown: str) -> list[list[str]]:
+    """Return the cells of all tables of methods in a text, without their headings."""
+    lines = [line for line in markdown.splitlines() if line.startswith("|")]
+    body = [line for line in lines if not line.startswith(("|-", "| Method "))]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in body]
 
 
 def test_regions_are_filled_and_the_words_around_them_are_left_alone(project: Params) -> None:
@@ -117,14 +138,72 @@ def test_of_many_schemes_the_summary_tells_of_the_best_of_each_kind_and_the_base
     (tmp_path / "schemes.csv").write_text(frame_csv(pd.DataFrame(rows)))
     text = summary(tmp_path)
     paragraph, *others = text.split(" Target ")
-    assert paragraph == "**net** on `set`, 50 images handed over, 90.0 % at first."
+    assert paragraph == "**net** on `set` with 50 images, 90.0 % top-1 before pruning."
     for target, words, kept in zip(("16 %", "22 %"), others, ((67, 59, 54), (61, 53, 48)), strict=True):
-        names = ("PRACTISE", "MiR, the best that prunes filters,", "BP (blocks)")
-        saved = f"{target[:2]}.0 ± 1.0 % less measured latency"
+        names = ("PRACTISE", "MiR, the best filter-pruning method,", "BP (blocks)")
+        saved = f"{target[:2]}.0 ± 1.0 % lower measured latency"
         phrases = [
             f"{name} keeps {top1}.0 ± 0.5 % top-1 at {saved}" for name, top1 in zip(names, kept, strict=True)
         ]
         assert words == f"{target}: {'; '.join(phrases)}."
+
+
+def test_the_headline_puts_the_original_first_and_then_methods_by_accuracy(project: Params) -> None:
+    collect(project, FOLDER / "default", environment=Path("results"))
+    tops, saved = {}, {}
+    for cell in cells(project):
+        tops.setdefault(cell.method, []).append(
+            read_result(Paths.of(project).accuracy(cell), "accuracy")["top1"]
+        )
+        latency = read_result(Paths.of(project).student_latency(cell), "latency")
+        saved.setdefault(cell.method, []).append(latency["student"]["reduction"])
+    titles = {"practise": "PRACTISE", "bp_blocks": "BP (blocks)"}
+    assert np.mean(tops["practise"]) > np.mean(tops["bp_blocks"])
+    rows = table_rows(headline(FOLDER / "default"))
+    assert [row[0] for row in rows] == ["original", "PRACTISE", "BP (blocks)"]
+    assert rows[0] == ["original", "—", "84.2", "—", "11.50"]
+    for method, row in zip(titles, rows[1:], strict=True):
+        mean, std = np.mean(tops[method]), np.std(tops[method], ddof=1)
+        assert row[2].strip("*") == f"{mean:.1f} ± {std:.1f}"
+        assert row[3].split()[0] == f"{100 * np.mean(saved[method]):.1f}"
+        assert float(row[4]) == pytest.approx(11.5 * (1 - np.mean(saved[method])), abs=0.006)
+
+
+def test_the_headlines_of_several_settings_share_the_original_of_their_sample(tmp_path: Path) -> None:
+    setting = {"network": "net", "images": "set", "num_evaluation": 100, **DEVICE}
+    rows = [
+        {
+            **setting,
+            **{"num_images": num_images, "target_reduction": target, "method": method, "seeds": seeds},
+            **{"style": "blocks", "top1_mean": 80.0, "top1_std": 1.0, "top1_original": 90.0},
+            **{"measured_reduction_mean": target, "measured_reduction_std": 0.0},
+            **{"median_ms_original": original},
+        }
+        for num_images in (50, 500)
+        for target in (0.1, 0.2)
+        for method, seeds, original in (("practise", 3, 10.0), ("bp_blocks", 1, 14.0))
+    ]
+    (tmp_path / "schemes.csv").write_text(frame_csv(pd.DataFrame(rows)))
+    text = headline(tmp_path)
+    assert text.count("| original ") == 4
+    assert {row[4] for row in table_rows(text)} == {"11.00", "9.90", "8.80"}
+    for words in ("50 images, target 10 %", "500 images, target 20 %"):
+        assert words in " ".join(text.split())
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / FOLDER).glob("*/")), ids=lambda path: path.name)
+def test_no_line_of_a_headline_is_wider_than_a_terminal_or_has_more_than_five_columns(folder: Path) -> None:
+    text = headline(folder)
+    assert max(map(len, text.splitlines())) <= 100
+    assert {len(row) for row in table_rows(text)} == {5}
+
+
+def test_the_headline_agrees_with_the_picture_above_it() -> None:
+    folder = ROOT / FOLDER / "default"
+    (panel, *_), rows = draw_tradeoff(folder).axes, table_rows(headline(folder))
+    star = next(line for line in panel.lines if line.get_marker() == "*")
+    means = [star.get_xdata()[0], *(drawn.lines[0].get_xdata()[0] for drawn in panel.containers)]
+    assert sorted(float(row[4]) for row in rows) == pytest.approx(sorted(means), abs=0.006)
 
 
 def test_every_picture_of_a_region_is_there_with_its_numbers_in_words(project: Params) -> None:
@@ -151,8 +230,8 @@ def test_the_cost_is_the_sum_of_the_runs(project: Params) -> None:
     runs = 5 + seeds + methods * seeds * (1 + 3 * targets) + len(project.rank.seeds) + 2
     runs += len(project.sources.networks) + len(source_trials(project))
     text = " ".join(fill_readme(project).split())
-    assert f"The {runs} runs of the pipeline took {2 * runs / 60:.1f} minutes" in text
-    assert "at most 1.5 GiB of memory on 4 logical cores (Example CPU)" in text
+    assert f"The pipeline's {runs} jobs add up to {2 * runs / 60:.1f} minutes" in text
+    assert "at most 1.5 GiB of memory (Example CPU, 4 logical cores)" in text
 
 
 def test_filling_again_from_the_copies_changes_nothing(project: Params) -> None:
@@ -168,13 +247,13 @@ def test_filling_again_from_the_copies_changes_nothing(project: Params) -> None:
     assert set(written) == set(before)
 
 
-def test_regions_of_another_profile_are_left_alone(project: Params) -> None:
-    write_text("README.md", PAGE.format(profile="paper", region="table"))
-    assert fill_readme(project) == PAGE.format(profile="paper", region="table")
+def test_regions_of_another_study_are_left_alone(project: Params) -> None:
+    write_text("README.md", PAGE.format(study="paper", region="table"))
+    assert fill_readme(project) == PAGE.format(study="paper", region="table")
 
 
 def test_an_unknown_region_is_refused_with_the_nearest_guess(project: Params) -> None:
-    write_text("README.md", PAGE.format(profile="default", region="tabel"))
+    write_text("README.md", PAGE.format(study="default", region="tabel"))
     with pytest.raises(FileError, match=r"README.md: unknown region 'tabel' .*Did you mean 'table'\?"):
         fill_readme(project)
 
@@ -218,20 +297,39 @@ def test_every_marked_region_of_the_pages_exists_and_is_filled(monkeypatch: pyte
 
 def test_every_path_and_link_in_the_pages_exists(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    for page in pages():
+    for page in [*pages(), *map(Path, FURTHER)]:
         text = page.read_text()
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page}: {target}"
-        for target in re.findall(r"`((?:practise|workflow|pipelines|tests|docs)/[\w./-]+)`", text):
-            assert Path(target).exists(), f"{page}: {target}"
+        for target in re.findall(
+            r"`((?:practise|workflow|studies|benchmarks|tests|docs|tools)/[\w./-]+)`", text
+        ):
+            there = target.partition("NAME")[0]  # what is to be added has no file yet
+            assert Path(there).exists(), f"{page}: {target}"
 
 
 def test_every_path_of_the_tour_exists() -> None:
-    tour = (ROOT / "README.md").read_text().partition("params.yaml     ")[2].partition("```")[0]
-    paths = ["params.yaml", *(line.split()[0] for line in tour.splitlines()[1:])]
-    assert len(paths) > 10
+    tree = (ROOT / "docs/tour.md").read_text().partition("```\nparams.yaml ")[2].partition("```")[0]
+    paths, folder = ["params.yaml"], ""
+    for line in filter(None, tree.splitlines()[1:]):  # indented: in the folder above
+        name = line.split()[0]
+        folder = folder if line.startswith(" ") else name
+        paths.append(f"{folder}{name}" if line.startswith(" ") else name)
+    assert len(paths) > 50
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_tour_names_every_room() -> None:
+    tour = (ROOT / "docs/tour.md").read_text()
+    rooms = sorted(path.parent.name for path in ROOT.glob("practise/*/__init__.py"))
+    assert [room for room in rooms if f"\npractise/{room}/ " not in tour] == []
+
+
+def test_the_index_names_every_page() -> None:
+    index = (ROOT / "docs/index.md").read_text()
+    names = sorted(path.name for path in (ROOT / "docs").glob("*.md") if path.name != "index.md")
+    assert [name for name in names if f"]({name})" not in index] == []
 
 
 def test_the_example_of_a_new_table_renders(project: Params) -> None:
@@ -243,8 +341,8 @@ def test_the_example_of_a_new_table_renders(project: Params) -> None:
     assert re.search(r"\| PRACTISE +\| +91.8 \|", shown), shown
 
 
-def test_the_readmes_entries_for_ones_own_network_are_valid() -> None:
-    text = (ROOT / "README.md").read_text()
+def test_the_entries_for_ones_own_network_are_valid() -> None:
+    text = (ROOT / "docs/your-own.md").read_text()
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     for section, entries in yaml.safe_load(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0]).items():
         values[section].update(entries)
@@ -260,9 +358,13 @@ def test_every_command_in_the_pages_is_one_that_exists(monkeypatch: pytest.Monke
     from practise.commands.cli import COMMANDS, STAGES
 
     monkeypatch.chdir(ROOT)
-    for page in pages():
+    for page in [*pages(), *map(Path, FURTHER)]:
         for command in re.findall(r"(?:^|`)practise ([a-z]+)", page.read_text(), re.MULTILINE):
             assert command in STAGES | COMMANDS, f"{page}: practise {command}"
+
+
+def test_the_readme_is_read_in_minutes() -> None:
+    assert len((ROOT / "README.md").read_text().split()) <= 1500
 
 
 def test_every_number_with_a_unit_in_the_readme_stands_in_a_filled_region() -> None:
