@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from practise.version import __version__
+
 ROOT = Path(__file__).parents[1]
 PIN = re.compile(r"([a-z0-9.-]+)==(\S+)(?: ; (.+))?")
 
@@ -67,3 +69,8 @@ def test_every_file_names_the_same_versions_of_python() -> None:
     assert f"Python {said}" in (ROOT / "README.md").read_text()
     assert f"Python {said}" in (ROOT / "tools/install").read_text()
     assert f"python {project['requires-python']}" in (ROOT / "environment.yml").read_text()
+
+
+def test_the_citation_names_the_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert str(citation["version"]) == __version__
