@@ -14,8 +14,6 @@ import importlib.util
 from collections import defaultdict
 from pathlib import Path
 
-import numpy as np
-
 from practise.errors import ImageError
 from practise.images.params import HERE, DataParams, ImagesParams
 from practise.images.source import Item, Source, Split
@@ -82,6 +80,8 @@ def draw_held_out(labels: list[int]) -> set[int]:
     Args:
         labels: The class of each image.
     """
+    from numpy.random import RandomState  # here, as params are read before numpy may be imported
+
     members = defaultdict(list)
     for index, label in enumerate(labels):
         members[label].append(index)
@@ -90,7 +90,7 @@ def draw_held_out(labels: list[int]) -> set[int]:
     missing = round(HELD_OUT * len(labels)) - sum(counts.values())
     for label in sorted(quarters, key=lambda label: counts[label] - quarters[label])[:missing]:
         counts[label] += 1
-    generator = np.random.RandomState(0)
+    generator = RandomState(0)
     return {
         int(index) for label in counts for index in generator.permutation(members[label])[: counts[label]]
     }
