@@ -4,7 +4,8 @@ import doctest
 
 import pytest
 
-from practise import errors, flags, progress
+from practise import errors, progress
+from practise.commands import app
 from practise.errors import nearest, unknown
 
 
@@ -31,7 +32,7 @@ def test_nothing_known_says_so() -> None:
     assert unknown("network", "x", []) == "unknown network 'x' (known: none)"
 
 
-@pytest.mark.parametrize("module", [errors, flags, progress])
+@pytest.mark.parametrize("module", [app, errors, progress])
 def test_examples_in_docstrings_are_true(module: object) -> None:
     result = doctest.testmod(module)  # type: ignore[arg-type]
     assert result.attempted > 0

@@ -7,9 +7,6 @@ from practise.errors import ImageError
 from practise.files import write_result
 from practise.settings.params import Params
 
-OUTPUTS = ("out",)
-USES_TORCH = False
-
 
 def run(params: Params, *, network: str, seed: int, sample: Path, out: Path, mood: str = "good") -> None:
     """Write the seed.

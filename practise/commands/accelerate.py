@@ -31,13 +31,13 @@ def accelerate(
         images: A folder with a few dozen images below it.
         out: The folder to save to; it must be empty or not there yet.
         weights: own (the library's), package:NAME, or the path of a .safetensors file or state dict.
-        latency_reduction: Share of the latency to save; 0.22 when not given.
+        latency_reduction: Share of the latency to save.
         labelled: The images lie in one folder for each class; accuracy is told too.
         image_size: Side of the square input in pixels; the network's own when not given.
-        batch_size: Images in a forward pass; 1 when not given.
+        batch_size: Images in a forward pass.
         device: auto (the GPU where there is one), cpu or cuda.
         threads: CPU threads; torch's own choice when not given.
-        seed: Draws views and batches; 0 when not given.
+        seed: Draws views and batches.
         steps: Optimisation steps of the recovery; 60 when not given.
         force: Replace the network that was saved in the folder before.
     """
