@@ -266,9 +266,12 @@ def test_a_switch_stands_alone_or_with_its_opposite(
     ("words", "message"),
     [
         (
-            ["study", "--name", "paper", "--hide=perhaps"],
-            "study: --hide: is 'perhaps', should be true or false",
+            ["study", "papers"],
+            "study: unknown study 'papers' (known: paper). Did you mean 'paper'?",
         ),
+        (["study", "paper", "paper"], "study: unknown argument 'paper' (known: --hide)"),
+        (["study", "--name", "paper"], "study: unknown flag '--name' (known: --hide)"),
+        (["study", "paper", "--hide=perhaps"], "study: --hide: is 'perhaps', should be true or false"),
         (
             ["check", "--params-file", "parms.yaml"],
             "parms.yaml: no such file, should be a params file such as params.yaml",
@@ -282,6 +285,23 @@ def test_a_mistake_with_another_command_is_a_sentence_and_exit_code_2(
     Path("studies/paper/params.yaml").touch()
     assert main(words) == 2
     assert capsys.readouterr().err == f"practise: {message}\n"
+
+
+def test_study_lists_shows_and_hides_studies(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("studies/mine").mkdir(parents=True)
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    values["study"] = {"name": "mine", "file": "studies/mine/params.yaml", "root": "../.."}
+    Path("studies/mine/params.yaml").write_text(yaml.safe_dump(values))
+    Path("dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    for words, told in [
+        ([], "mine                 practise study mine"),
+        (["mine"], "DVC sees the study mine: dvc repro studies/mine/dvc.yaml"),
+        ([], "mine                 seen by DVC"),
+        (["mine", "--hide"], "DVC no longer sees the study mine"),
+        ([], "mine                 practise study mine"),
+    ]:
+        assert main(["study", *words]) == 0
+        assert capsys.readouterr().out == f"{told}\n"
 
 
 def test_check_tells_what_the_grid_runs(capsys: pytest.CaptureFixture[str]) -> None:

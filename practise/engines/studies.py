@@ -15,7 +15,7 @@ FOLDER = Path("studies")
 """Where the params files of the studies lie, each in a folder of its own."""
 
 
-def study(*, name: str | None = None, hide: bool = False) -> None:
+def study(name: str | None = None, /, *, hide: bool = False) -> None:
     """Let DVC see a study, or list those that there are.
 
     Args:
@@ -28,10 +28,10 @@ def study(*, name: str | None = None, hide: bool = False) -> None:
     known = sorted(file.parent.name for file in FOLDER.glob("*/params.yaml"))
     if name is None:
         for each in known:
-            print(f"{each:<20} {'seen by DVC' if is_seen(each) else f'practise study --name {each}'}")
+            print(f"{each:<20} {'seen by DVC' if is_seen(each) else f'practise study {each}'}")
         return
     if name not in known:
-        raise EngineError(f"study: --name: {unknown('study', name, known)}")
+        raise EngineError(f"study: {unknown('study', name, known)}")
     copy = FOLDER / name / FILE.name
     if hide:
         if copy.is_file():
@@ -59,7 +59,7 @@ def check_copy(copy: Path) -> None:
     """
     if copy.read_bytes() != FILE.read_bytes():
         raise EngineError(
-            f"{copy}: differs from {FILE}; `practise study --name {copy.parent.name}` makes it a copy again"
+            f"{copy}: differs from {FILE}; `practise study {copy.parent.name}` makes it a copy again"
         )
 
 
@@ -71,6 +71,6 @@ def check_seen(pipeline: Pipeline) -> None:
     """
     if not pipeline.file.is_file():
         raise EngineError(
-            f"{pipeline.file}: no such file; make it with `practise study --name {pipeline.file.parent.name}`"
+            f"{pipeline.file}: no such file; make it with `practise study {pipeline.file.parent.name}`"
         )
     check_copy(pipeline.file)
