@@ -272,6 +272,7 @@ def test_a_switch_stands_alone_or_with_its_opposite(
         (["study", "paper", "paper"], "study: unknown argument 'paper' (known: --hide)"),
         (["study", "--name", "paper"], "study: unknown flag '--name' (known: --hide)"),
         (["study", "paper", "--hide=perhaps"], "study: --hide: is 'perhaps', should be true or false"),
+        (["completion", "tcsh"], "completion: SHELL: is 'tcsh', should be one of bash, zsh, fish"),
         (
             ["check", "--params-file", "parms.yaml"],
             "parms.yaml: no such file, should be a params file such as params.yaml",
@@ -302,6 +303,32 @@ def test_study_lists_shows_and_hides_studies(capsys: pytest.CaptureFixture[str])
     ]:
         assert main(["study", *words]) == 0
         assert capsys.readouterr().out == f"{told}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_writes_down_commands_and_flags(
+    shell: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(project))
+    assert main(["completion", shell]) == 0
+    path, _, _ = capsys.readouterr().out.partition(": written; a new " + shell)
+    script = Path(path).read_text()
+    for word in [*STAGES, *COMMANDS, "params-file", "target-reduction", "hide"]:
+        assert word in script
+
+
+def test_what_bash_completes(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(project))
+    assert main(["completion", "bash"]) == 0
+    ask = 'source .bashrc; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _practise; echo "${COMPREPLY[*]}"'
+    for words, completed in [
+        ("practise sco", "score"),
+        ("practise score --se", "--seed"),
+        ("practise score --params-file par", "params.yaml"),
+        ("practise completion f", "fish"),
+    ]:
+        done = subprocess.run(["bash", "-c", ask, "bash", *words.split()], capture_output=True, text=True)
+        assert done.stdout == f"{completed}\n", done.stderr
 
 
 def test_check_tells_what_the_grid_runs(capsys: pytest.CaptureFixture[str]) -> None:

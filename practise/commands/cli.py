@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "accelerate": "practise.commands.accelerate:accelerate",
     "check": "practise.commands.check:check",
+    "completion": "practise.commands.completion:completion",
     "estimate": "practise.commands.estimate:estimate",
     "schema": "practise.commands.schema:schema",
     "study": "practise.engines.studies:study",
