@@ -45,7 +45,7 @@ def find_mistakes(deps: Mapping[str, Sequence[str]]) -> Iterator[str]:
     Args:
         deps: What dvc.yaml lists for each stage.
     """
-    graph = grimp.build_graph(PACKAGE, exclude_type_checking_imports=True)
+    graph = grimp.build_graph(PACKAGE, exclude_type_checking_imports=True, cache_dir=None)
     for stage, listed in deps.items():
         code = [path for path in listed if path.startswith(f"{PACKAGE}/")]
         needed = sorted(map(file_of, needed_modules(graph, f"{PACKAGE}.stages.{stage}")))
