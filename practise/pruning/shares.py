@@ -74,7 +74,7 @@ def choose_share(measured: Mapping[float, float], target: float, recipe: Selecti
     Raises:
         SelectionError: the target is a number of blocks, nothing is known, or it is out of reach.
 
-    >>> choose_share({0.2: 0.1, 0.4: 0.3}, 0.3, SelectionRecipe("lowest", 0.01))
+    >>> choose_share({0.2: 0.1, 0.4: 0.3}, 0.3, SelectionRecipe(search="lowest", tolerance=0.01))
     0.4
     """
     if target >= 1:
