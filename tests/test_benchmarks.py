@@ -12,44 +12,43 @@ from benchmarks.case import Asked, Case, one_cell, setting
 from benchmarks.report import gflop_of, matmul_gflops
 from practise.errors import ParamsError
 from practise.recovery.params import RecoveryRecipe
-from practise.recovery.training import OFFICIAL
 from practise.settings.reading import load_params
 
 ROOT = Path(__file__).parents[1]
-PRESETS = ["params.yaml", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("studies/*/params.yaml"))]
+STUDIES = ["params.yaml", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("studies/*/params.yaml"))]
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which a benchmark finds what it reads, and writes."""
-    for name in (*PRESETS, "dvc.yaml"):
+    for name in (*STUDIES, "dvc.yaml"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_the_quick_form_has_one_setting_and_all_seeds(project: Path, preset: str) -> None:
-    asked = Asked(Path(preset), full=False, keep=False)
-    case, whole = Case("x", asked, one_cell(asked)), load_params(Path(preset))
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_quick_form_has_one_setting_and_all_seeds(project: Path, study: str) -> None:
+    asked = Asked(Path(study), full=False, keep=False)
+    case, whole = Case("x", asked, one_cell(asked)), load_params(Path(study))
     grid = case.params.grid
     assert (len(grid.networks), len(grid.num_images), len(grid.targets)) == (1, 1, 1)
     assert grid.seeds == whole.grid.seeds
     assert grid.targets[0] == whole.grid.targets[-1]
-    assert case.params.study.file == f"results/bench-x-{whole.profile.name}/params.yaml"
+    assert case.params.study.file == f"results/bench-x-{whole.study.name}/params.yaml"
     assert (project / case.params.study.file).is_file()
 
 
 @pytest.mark.parametrize("batch_norm", ["frozen", "adapted"])
 def test_each_variant_differs_from_the_default_in_one_thing(batch_norm: str) -> None:
-    default = RecoveryRecipe(30, 8, 1e-3, 0.01, "fp32", batch_norm=batch_norm, start="adaptors", views=4)
-    tried = ablation.variants("lowest", default, OFFICIAL["mimic"])
+    default = RecoveryRecipe(steps=30, batch_size=8, lr=1e-3, batch_norm=batch_norm, views=4, dtype="fp32")
+    tried = ablation.variants("lowest", default, RecoveryRecipe.official())
     assert (tried[0].search, tried[0].recipe) == ("lowest", default)
     assert len({variant.title for variant in tried}) == len(tried)
     assert len({(variant.search, variant.recipe) for variant in tried}) == len(tried)
     changed = {
-        variant.title: {key for key, value in vars(variant.recipe).items() if value != vars(default)[key]}
+        variant.title: {key for key, value in variant.recipe if value != getattr(default, key)}
         for variant in tried
         if variant.search == "lowest" and "authors" not in variant.title
     }
@@ -58,9 +57,9 @@ def test_each_variant_differs_from_the_default_in_one_thing(batch_norm: str) -> 
     assert others == {"knapsack": default, "progressive": default}
 
 
-def test_settings_replace_entries_of_the_preset(project: Path) -> None:
+def test_settings_replace_entries_of_the_study(project: Path) -> None:
     grid, rank = ("grid.num_images=[20, 50]", "grid.seeds=[7]"), ("rank.num_images=[20]", "rank.seeds=[7]")
-    settings = dict(map(setting, [*grid, *rank, "profile.name=other"]))
+    settings = dict(map(setting, [*grid, *rank, "study.name=other"]))
     asked = Asked(Path("params.yaml"), full=False, keep=True, settings=settings)
     case = Case("x", asked, one_cell(asked))
     assert (list(case.params.grid.num_images), list(case.params.grid.seeds)) == ([20], [7])

@@ -10,11 +10,11 @@ from test_views import tiny_set
 from tiny import tiny_network
 
 from practise.networks.blocks import drop_blocks_, find_blocks
-from practise.scoring.criteria import Look, Question
+from practise.scoring.criteria import SCORES, Look, Question
 from practise.scoring.params import RidgeRecipe
 from practise.scoring.recoverability import build_scorer
-from practise.scoring.registry import CRITERIA, Criterion
-from practise.settings.params import names_of
+from practise.scoring.registry import CRITERIA
+from practise.settings.params import json_schema
 
 RECIPE = RidgeRecipe(ridge=0.1, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
 
@@ -26,29 +26,29 @@ def question(done: dict[str, float] | None = None) -> Question:
 
 
 def test_first_blocks_go_in_network_order_whatever_they_save():
-    criterion = CRITERIA["first_blocks"]
-    scores = dict(criterion.score(question()))
+    scores = dict(SCORES["first_blocks"](question()))
     assert sorted(scores, key=scores.__getitem__) == question().blocks
-    assert not criterion.per_latency
+    assert not CRITERIA["first_blocks"].per_latency
 
 
 def test_recoverability_is_weighed_against_latency_and_goes_on_from_what_is_done():
-    criterion, asked = CRITERIA["recoverability"], question({"stages.0.0": 5.0})
-    scores = dict(criterion.score(asked))
+    asked = question({"stages.0.0": 5.0})
+    scores = dict(SCORES["recoverability"](asked))
     judge = build_scorer(asked.seen.network, asked.blocks, asked.seen.few, RECIPE)
     assert list(scores) == asked.blocks
     assert scores["stages.0.0"] == 5.0
     assert scores["stages.1.1"] == judge.recoverability(["stages.1.1"])
-    assert criterion.per_latency
+    assert CRITERIA["recoverability"].per_latency
 
 
 def test_every_criterion_that_a_params_file_may_name_is_there():
-    assert list(CRITERIA) == list(names_of(Criterion))
+    named = json_schema()["$defs"]["MethodParams"]["properties"]["criterion"]["enum"]
+    assert list(SCORES) == list(CRITERIA) == named
 
 
 @pytest.mark.parametrize("name", [name for name in CRITERIA if CRITERIA[name].prunes == "blocks"])
 def test_a_criterion_scores_every_block_once_in_order_and_alike_each_time(name):
-    first, again = (list(CRITERIA[name].score(question())) for _ in range(2))
+    first, again = (list(SCORES[name](question())) for _ in range(2))
     assert [block for block, _ in first] == question().blocks
     assert first == again
 
@@ -57,7 +57,7 @@ def test_random_scores_are_places_that_the_seed_draws():
     orders = set()
     for seed in range(8):
         asked = replace(question(), seed=seed, look=None)
-        scores = dict(CRITERIA["random"].score(asked))
+        scores = dict(SCORES["random"](asked))
         assert sorted(scores.values()) == list(range(len(asked.blocks)))
         orders.add(tuple(scores.values()))
     assert len(orders) > 4
@@ -65,7 +65,7 @@ def test_random_scores_are_places_that_the_seed_draws():
 
 
 def test_latency_alone_costs_the_same_everywhere():
-    assert set(dict(CRITERIA["latency"].score(question())).values()) == {1.0}
+    assert set(dict(SCORES["latency"](question())).values()) == {1.0}
     assert CRITERIA["latency"].per_latency
 
 
@@ -73,7 +73,7 @@ def test_latency_alone_costs_the_same_everywhere():
 def test_what_a_drop_changes_is_numpys_distance(name):
     asked = question()
     network, views = asked.seen.network, asked.seen.few.centre_views()
-    for block, score in CRITERIA[name].score(asked):
+    for block, score in SCORES[name](asked):
         without = drop_blocks_(copy.deepcopy(network), [block])
         with torch.no_grad():
             if name == "feature_change":
@@ -86,4 +86,4 @@ def test_what_a_drop_changes_is_numpys_distance(name):
 
 
 def test_filters_are_not_chosen_by_scores_of_blocks():
-    assert list(CRITERIA["l1_filters"].score(question())) == []
+    assert list(SCORES["l1_filters"](question())) == []

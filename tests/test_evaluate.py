@@ -7,13 +7,13 @@ import pytest
 import torch
 from made_images import BLOCKS_ALONE, make_folder, make_params
 
-from practise import hardware
 from practise.files import read_result, write_result
 from practise.images import open_source
 from practise.images.manifest import Listing, write_listing
+from practise.images.preprocessing import Preprocessing
 from practise.images.reading import hash_images
 from practise.latency.measuring import Latency
-from practise.networks.building import Preprocessing
+from practise.machine import hardware
 from practise.networks.cifar import CifarResNet
 from practise.networks.teacher import Teacher, load_teacher, save_teacher
 from practise.pruning.plan import Pruning

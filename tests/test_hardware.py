@@ -13,9 +13,11 @@ import pytest
 import torch
 
 import practise
-from practise import hardware
 from practise.errors import DeviceError, FileError, HardwareError
 from practise.files import write_result
+from practise.machine import hardware
+from practise.machine.circumstances import circumstances
+from practise.machine.devices import dtype_name, resolve_device, resolve_dtype, training_dtype
 from practise.settings.reading import load_params
 
 ROOT = Path(__file__).parents[1]
@@ -24,14 +26,14 @@ has_gpu = torch.cuda.is_available()
 
 
 def test_auto_takes_the_gpu_where_there_is_one() -> None:
-    assert hardware.resolve_device("auto").type == ("cuda" if has_gpu else "cpu")
-    assert hardware.resolve_device("cpu") == CPU
+    assert resolve_device("auto").type == ("cuda" if has_gpu else "cpu")
+    assert resolve_device("cpu") == CPU
 
 
 @pytest.mark.skipif(has_gpu, reason="there is a GPU")
 def test_asking_for_a_gpu_that_is_not_there_is_one_sentence() -> None:
     with pytest.raises(DeviceError) as error:
-        hardware.resolve_device("cuda")
+        resolve_device("cuda")
     assert str(error.value) == (
         "device.name: 'cuda' is asked for, but torch sees no GPU on this machine; set it to auto or cpu"
     )
@@ -39,21 +41,21 @@ def test_asking_for_a_gpu_that_is_not_there_is_one_sentence() -> None:
 
 def test_an_unknown_device_is_guessed() -> None:
     with pytest.raises(DeviceError) as error:
-        hardware.resolve_device("gpu")
+        resolve_device("gpu")
     assert str(error.value) == (
         "device.name: unknown device 'gpu' (known: auto, cpu, cuda). Did you mean 'cuda'?"
     )
 
 
 def test_named_formats_are_taken_as_they_are() -> None:
-    assert hardware.resolve_dtype("fp32", CPU) == torch.float32
-    assert hardware.resolve_dtype("bf16", CPU) == torch.bfloat16
-    assert hardware.dtype_name(torch.bfloat16) == "bf16"
+    assert resolve_dtype("fp32", CPU) == torch.float32
+    assert resolve_dtype("bf16", CPU) == torch.bfloat16
+    assert dtype_name(torch.bfloat16) == "bf16"
 
 
 def test_an_unknown_format_is_guessed() -> None:
     with pytest.raises(DeviceError) as error:
-        hardware.resolve_dtype("bfloat16", CPU)
+        resolve_dtype("bfloat16", CPU)
     assert str(error.value) == "unknown dtype 'bfloat16' (known: auto, fp32, bf16). Did you mean 'bf16'?"
 
 
@@ -61,7 +63,7 @@ def test_an_unknown_format_is_guessed() -> None:
 def test_auto_is_bf16_exactly_where_the_processor_has_instructions_for_it() -> None:
     flags = set(Path("/proc/cpuinfo").read_text().split())
     expected = torch.bfloat16 if flags & {"avx512_bf16", "amx_bf16"} else torch.float32
-    assert hardware.resolve_dtype("auto", CPU) == expected
+    assert resolve_dtype("auto", CPU) == expected
 
 
 DENSE = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3))
@@ -69,26 +71,26 @@ DEPTHWISE = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3, groups=4), torch.nn.Con
 
 
 def test_on_a_processor_depthwise_convolutions_are_trained_in_fp32_unless_told_otherwise() -> None:
-    assert hardware.training_dtype("auto", DEPTHWISE, CPU) == torch.float32
-    assert hardware.training_dtype("auto", DENSE, CPU) == hardware.resolve_dtype("auto", CPU)
+    assert training_dtype("auto", DEPTHWISE, CPU) == torch.float32
+    assert training_dtype("auto", DENSE, CPU) == resolve_dtype("auto", CPU)
     for network in (DENSE, DEPTHWISE):
-        assert hardware.training_dtype("bf16", network, CPU) == torch.bfloat16
-        assert hardware.training_dtype("fp32", network, CPU) == torch.float32
+        assert training_dtype("bf16", network, CPU) == torch.bfloat16
+        assert training_dtype("fp32", network, CPU) == torch.float32
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not has_gpu, reason="no GPU")
 def test_on_a_gpu_depthwise_convolutions_are_trained_as_all_others_are() -> None:
-    device = hardware.resolve_device("cuda")
-    assert hardware.training_dtype("auto", DEPTHWISE, device) == hardware.resolve_dtype("auto", device)
+    device = resolve_device("cuda")
+    assert training_dtype("auto", DEPTHWISE, device) == resolve_dtype("auto", device)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not has_gpu, reason="no GPU")
 def test_auto_is_bf16_on_a_gpu_that_computes_in_it() -> None:
-    device = hardware.resolve_device("cuda")
+    device = resolve_device("cuda")
     is_ampere_or_later = torch.cuda.get_device_capability(device) >= (8, 0)
-    assert hardware.resolve_dtype("auto", device) == (torch.bfloat16 if is_ampere_or_later else torch.float32)
+    assert resolve_dtype("auto", device) == (torch.bfloat16 if is_ampere_or_later else torch.float32)
 
 
 @pytest.mark.gpu
@@ -135,12 +137,12 @@ def test_a_missing_description_is_one_sentence(tmp_path: Path) -> None:
 
 def test_circumstances_have_one_shape() -> None:
     params = load_params(ROOT / "params.yaml")
-    assert hardware.circumstances(params, "select", seed=3) == {
+    assert circumstances(params, "select", seed=3) == {
         "version": practise.__version__,
         "params_sha256": params.section_sha256("select"),
         "seed": 3,
     }
-    assert hardware.circumstances(params, "score", device=CPU, dtype="bf16") == {
+    assert circumstances(params, "score", device=CPU, dtype="bf16") == {
         "version": practise.__version__,
         "params_sha256": params.section_sha256("score"),
         "torch": torch.__version__,

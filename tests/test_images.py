@@ -20,14 +20,15 @@ from torchvision.models import ResNet50_Weights
 from practise.errors import ImageError
 from practise.images import Item, Source, loading, open_source
 from practise.images.folder import imagenet_classes, read_classes
-from practise.images.loading import EvaluationImages, load_images, stream_batches
+from practise.images.loading import load_images, stream_batches
 from practise.images.manifest import Listing, Sample, write_listing, write_sample
 from practise.images.params import DataParams, ImagesParams
 from practise.images.preprocessing import Preprocessing
 from practise.images.reading import hash_images, read_image
 from practise.stages import images as images_stage
+from practise.stages import opening
 from practise.stages import sample as sample_stage
-from practise.stages.opening import load_tiny_set
+from practise.stages.opening import EvaluationImages, load_tiny_set
 
 SHELF = DataParams(root="shelf", holds="my photos")
 RELATIVE = ImagesParams(source="folder", train="train", evaluation="evaluation", class_list="classes.txt")
@@ -366,7 +367,7 @@ def open_evaluation(folder: Path) -> tuple[EvaluationImages, Source]:
     return EvaluationImages(params, folder / "listing.json", BICUBIC_128), source
 
 
-@pytest.mark.parametrize("memory_mib", [loading.MOST_MIB, 0], ids=["kept", "streamed"])
+@pytest.mark.parametrize("memory_mib", [opening.MOST_MIB, 0], ids=["kept", "streamed"])
 def test_evaluation_images_come_alike_each_time_and_are_decoded_once_where_memory_allows_it(
     tmp_path: Path, memory_mib: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -376,7 +377,7 @@ def test_evaluation_images_come_alike_each_time_and_are_decoded_once_where_memor
         opened.append(item.path)
         return read_image(root, item)
 
-    monkeypatch.setattr(loading, "MOST_MIB", memory_mib)
+    monkeypatch.setattr(opening, "MOST_MIB", memory_mib)
     monkeypatch.setattr(loading, "read_image", read)
     evaluation, source = open_evaluation(tmp_path)
     assert opened == []
@@ -395,7 +396,7 @@ def test_evaluation_images_are_kept_up_to_the_memory_that_they_may_take(
     tmp_path: Path, spare: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mib = 7 * 3 * 128 * 128 * 4 / 2**20  # fp32
-    monkeypatch.setattr(loading, "MOST_MIB", mib + spare)
+    monkeypatch.setattr(opening, "MOST_MIB", mib + spare)
     evaluation, _ = open_evaluation(tmp_path)
     assert (evaluation.batches() is evaluation.batches()) == (spare == 0)
 

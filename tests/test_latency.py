@@ -15,8 +15,9 @@ import torch
 from made_images import BLOCKS_ALONE, make_params
 from torch import nn
 
-from practise import hardware, latency
 from practise.files import read_result, write_result
+from practise.images.preprocessing import Preprocessing
+from practise.latency import measuring
 from practise.latency.contention import OtherWork
 from practise.latency.measuring import (
     Latency,
@@ -27,12 +28,12 @@ from practise.latency.measuring import (
     reduce,
     summarise,
 )
-from practise.networks.building import Preprocessing
+from practise.machine import hardware
 from practise.networks.cifar import CifarResNet
 from practise.networks.size import count_gmacs
 from practise.networks.teacher import Teacher, save_teacher
 from practise.pruning.plan import Pruning
-from practise.pruning.selection import MOST_REMOVED
+from practise.pruning.shares import MOST_REMOVED
 from practise.pruning.students import prune
 from practise.stages import latency as stage
 
@@ -111,7 +112,7 @@ def test_rounds_go_on_until_every_reduction_is_as_precise_as_asked_for() -> None
 
 def test_more_rounds_are_taken_of_a_restless_network(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = random.Random(0)
-    monkeypatch.setattr(latency, "time_on_cpu", lambda *_, **__: drawn.gauss(10, 1))
+    monkeypatch.setattr(measuring, "time_on_cpu", lambda *_, **__: drawn.gauss(10, 1))
     networks = {"original": nn.Flatten(), "other": nn.Flatten()}
     shape = {"batch_size": 1, "image_size": 2, "device": torch.device("cpu"), "warmup": 0}
     measured = measure_latency(networks, **shape, rounds=30, precision=0.01)["other"]
@@ -152,9 +153,9 @@ def test_an_unstable_measurement_is_taken_again_and_the_calmest_counts(
             "disturbed": Latency(9.0, spread, 0.1, 0.0, 60, 0.0, spread > max_spread),
         }
 
-    monkeypatch.setattr(latency, "measure_latency", measure)
+    monkeypatch.setattr(measuring, "measure_latency", measure)
     settings = make_params().latency.model_copy(update={"max_spread": 0.2})
-    measured = latency.measure_with(settings, {}, 32, torch.device("cpu"))
+    measured = measuring.measure_with(settings, {}, 32, torch.device("cpu"))
     assert measured["disturbed"].spread == taken
 
 
@@ -320,7 +321,7 @@ def test_half_the_work_takes_about_half_the_time():
     networks = {"original": Repeated(8), "half": Repeated(4), "same": Repeated(8)}
     few_rounds = {"batch_size": 8, "rounds": 20, "warmup": 2, "dtype": "fp32"}
     settings = make_params().latency.model_copy(update=few_rounds)
-    measured = latency.measure_with(settings, networks, 64, torch.device("cpu"))
+    measured = measuring.measure_with(settings, networks, 64, torch.device("cpu"))
     assert measured["original"].reduction == 0
     if (others := measured["original"].others) > 0.5:
         pytest.skip(f"other processes keep {others:.1f} cores busy: times mean nothing")

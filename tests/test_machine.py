@@ -2,18 +2,17 @@
 
 from pathlib import Path
 
-from practise.engines.machine import is_from_elsewhere, machine
-
 from practise.files import write_result
+from practise.machine.hardware import glance, is_from_elsewhere
 
 
 def test_results_of_this_machine_are_from_here(tmp_path: Path) -> None:
-    write_result(tmp_path / "hardware.json", "hardware", machine(), {})
+    write_result(tmp_path / "hardware.json", "hardware", glance(), {})
     assert not is_from_elsewhere(tmp_path / "hardware.json")
 
 
 def test_results_of_another_machine_are_from_elsewhere(tmp_path: Path) -> None:
-    write_result(tmp_path / "hardware.json", "hardware", {**machine(), "cpu": "Difference Engine"}, {})
+    write_result(tmp_path / "hardware.json", "hardware", {**glance(), "cpu": "Difference Engine"}, {})
     assert is_from_elsewhere(tmp_path / "hardware.json")
 
 

@@ -12,11 +12,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from practise.commands.check import schema_text
+from practise.commands.schema import schema
 from practise.errors import ParamsError
-from practise.recovery.registry import Loss
-from practise.scoring.registry import Criterion
-from practise.settings.params import Library, Source, Start, check_values, json_schema, names_of
+from practise.settings.params import Undeclared, json_schema
+from practise.settings.problems import check_values
 from practise.settings.reading import load_params
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +27,7 @@ VALUES: dict[str, Any] = {
 }
 """The committed params with targets of the tests' own."""
 METHODS = ", ".join(VALUES["methods"])
+FILES = ["params.yaml", *(str(file.relative_to(ROOT)) for file in sorted(ROOT.glob("studies/*/params.yaml")))]
 
 
 def problems_of(values: Any) -> list[str]:
@@ -62,6 +62,8 @@ def places(section: dict[str, Any], prefix: str = "") -> Iterator[str]:
 ALL_PLACES = list(places(VALUES))
 NAMED = ("networks.", "images.", "methods.")  # what is below is named by the user
 FIXED = [place for place in ALL_PLACES if not place.startswith(NAMED)]
+REQUIRED = ("study", "device", "data", "grid", "rank", "sources")  # each of whose keys every file must have
+LEFT_OUT = [place for place in FIXED if "." in place and not place.startswith(REQUIRED)]
 
 
 def test_the_committed_file_is_right() -> None:
@@ -70,11 +72,36 @@ def test_the_committed_file_is_right() -> None:
     assert params.networks.keys() == COMMITTED["networks"].keys()
 
 
-@pytest.mark.parametrize("place", FIXED)
+@pytest.mark.parametrize("place", [place for place in FIXED if place not in LEFT_OUT])
 def test_a_missing_key_is_named(place: str) -> None:
     assert any(
         line.startswith(f"params.yaml: {place}: is missing") for line in problems_of(changed(**{place: ...}))
     )
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        f"{entry}.{key}"
+        for entry, keys in {
+            "networks.efficientnet_lite0": ("library", "architecture", "weights", "image_size", "head"),
+            "images.elpv": ("source",),
+            "methods.practise": ("criterion", "loss", "preset"),
+        }.items()
+        for key in keys
+    ],
+)
+def test_a_key_that_is_missing_in_an_entry_is_named(place: str) -> None:
+    (line,) = problems_of(changed(**{place: ...}))
+    assert line.startswith(f"params.yaml: {place}: is missing")
+
+
+@pytest.mark.parametrize("place", LEFT_OUT)
+def test_a_setting_that_is_left_out_has_the_defaults_value(place: str) -> None:
+    methods = {"grid.methods": ["practise"]}  # none that needs what latency.thinner has
+    left_out = check_values(changed(**methods, **{place: ...}))
+    committed = check_values({**COMMITTED, "grid": {**COMMITTED["grid"], "methods": ["practise"]}})
+    assert left_out.value(place) == (None if place == "latency.thinner" else committed.value(place))
 
 
 @pytest.mark.parametrize("place", ALL_PLACES)
@@ -216,12 +243,12 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
             "lists and weights start from; relative itself, it starts from the project's root)",
         ),
         (
-            {"profile.name": "a/b"},
-            "profile.name: 'a/b' should hold only letters, digits, '_' and '-', and not start with '-'",
+            {"study.name": "a/b"},
+            "study.name: 'a/b' should hold only letters, digits, '_' and '-', and not start with '-'",
         ),
         (
-            {"profile.root": ""},
-            "profile.root: is empty text, should be filled in (The way from this file's folder "
+            {"study.root": ""},
+            "study.root: is empty text, should be filled in (The way from this file's folder "
             "to the project's root; DVC runs there)",
         ),
         (
@@ -240,6 +267,25 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
 )
 def test_each_mistake_is_one_sentence(changes: dict[str, Any], line: str) -> None:
     assert problems_of(changed(**changes)) == [f"params.yaml: {line}"]
+
+
+@pytest.mark.parametrize("changes", [{"latency.thinner": [0.22]}, {"latency.thinner": ...}])
+def test_what_filters_are_searched_for_is_compared_with_settings_that_are_left_out(
+    changes: dict[str, Any],
+) -> None:
+    (line, *_) = problems_of(changed(**{"select.match": ...}, **changes))
+    assert line == (
+        "params.yaml: grid.targets[0]: 0.16 is missing in latency.thinner; 'fskd' prunes filters for it"
+    )
+
+
+def test_batch_sizes_and_numbers_of_images_are_compared_with_settings_that_are_left_out() -> None:
+    assert problems_of(changed(**{"latency.batch_size": ..., "latency.also": [16, 1]})) == [
+        "params.yaml: latency.also[1]: 1 is already latency.batch_size"
+    ]
+    assert problems_of(changed(**{"synthesize.num_images": ..., "sources.num_images": [51]})) == [
+        "params.yaml: sources.num_images[0]: is 51, but synthesize.num_images makes 50"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -351,7 +397,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
                 "grid.seedz": [1],
                 "grid.methods": ["practice"],
                 "device.threads": "two",
-                "teacher.l2": ...,
+                "networks.efficientnet_lite0.weights": ...,
             }
         )
     )
@@ -359,7 +405,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
         "device.threads",
         "grid.methods[0]",
         "grid.seedz",
-        "teacher.l2",
+        "networks.efficientnet_lite0.weights",
         "evaluate.batch_size",
     ]
 
@@ -374,7 +420,7 @@ def test_what_is_no_section_is_refused() -> None:
         (None, "no such file, should be a params file such as params.yaml"),
         (
             "",
-            "is empty, should hold the sections profile, device, data, grid, networks, images, methods, "
+            "is empty, should hold the sections study, device, data, grid, networks, images, methods, "
             "teacher, latency, score, select, recover, evaluate, rank",
         ),
         ("grid: [1", "is not YAML at line 1, column 9: expected ',' or ']', but got '<stream end>'"),
@@ -402,6 +448,22 @@ def test_the_file_is_called_as_the_user_called_it(tmp_path: Path) -> None:
     with pytest.raises(ParamsError) as error:
         load_params(path)
     assert str(error.value) == f"{path}: device.threads: is 0, should be at least 1"
+
+
+def test_what_a_stage_does_not_declare_it_cannot_read() -> None:
+    params = check_values(VALUES).only(["score", "methods.practise", "data.root"])
+    assert (params.score, params.data) == (check_values(VALUES).score, check_values(VALUES).data)
+    assert list(params.methods) == ["practise"]
+    assert params.study.name == "default"
+    for section in (params.recover, params.networks):
+        assert isinstance(section, Undeclared)
+    with pytest.raises(AssertionError, match=r"params\.recover: is read by a stage that does not declare it"):
+        params.recover.steps  # noqa: B018
+    for read in (list, len, lambda entries: entries["efficientnet_lite0"], lambda entries: "x" in entries):
+        with pytest.raises(AssertionError, match=r"params\.networks: is read by a stage"):
+            read(params.networks)
+    with pytest.raises(KeyError):
+        params.methods["mir"]
 
 
 def test_params_are_frozen() -> None:
@@ -437,24 +499,29 @@ def test_the_schema_holds_no_defaults_that_would_change_a_configuration() -> Non
     assert '"default": null' not in json.dumps(json_schema())
 
 
-def test_the_committed_schema_is_made_from_the_code() -> None:
-    committed = (ROOT / "workflow/schemas/params.schema.yaml").read_text()
-    assert committed == schema_text(), "run `practise schema --out workflow/schemas/params.schema.yaml`"
+@pytest.mark.parametrize("params_file", FILES)
+def test_the_written_schema_is_one_and_takes_every_params_file(params_file: str, tmp_path: Path) -> None:
+    schema(out=tmp_path / "params.schema.yaml")
+    written = yaml.safe_load((tmp_path / "params.schema.yaml").read_text())
+    assert written == json_schema()
+    jsonschema.Draft202012Validator.check_schema(written)
+    jsonschema.validate(yaml.safe_load((ROOT / params_file).read_text()), written)
 
 
 @pytest.mark.parametrize(
-    ("names", "registry"),
+    ("section", "key", "registry"),
     [
-        (Source, "practise.images:SOURCES"),
-        (Library, "practise.networks.libraries:LIBRARIES"),
-        (Criterion, "practise.scoring.criteria:CRITERIA"),
-        (Start, "practise.recovery.start:STARTS"),
-        (Loss, "practise.recovery.training:LOSSES"),
+        ("ImagesParams", "source", "practise.images:SOURCES"),
+        ("NetworkParams", "library", "practise.networks.libraries:LIBRARIES"),
+        ("MethodParams", "criterion", "practise.scoring.criteria:SCORES"),
+        ("RecoverParams", "start", "practise.recovery.start:BEGIN"),
+        ("MethodParams", "loss", "practise.recovery.losses:COMPARE"),
     ],
 )
-def test_every_name_that_is_allowed_is_carried_out(names: Any, registry: str) -> None:
+def test_every_name_that_is_allowed_is_carried_out(section: str, key: str, registry: str) -> None:
     module, variable = registry.split(":")
-    assert set(names_of(names)) == set(getattr(pytest.importorskip(module), variable))
+    allowed = json_schema()["$defs"][section]["properties"][key]["enum"]
+    assert set(allowed) == set(getattr(pytest.importorskip(module), variable))
 
 
 def test_every_key_is_explained() -> None:

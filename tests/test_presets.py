@@ -22,7 +22,9 @@ def with_method(**method: Any):
 
 def test_official_is_the_authors_recipe_whatever_the_file_says():
     params = with_method()
-    assert score_recipe(params, "mine") == SgdRecipe(2000, 0.02, 0.9, 1e-4, 64, "fp32")
+    assert score_recipe(params, "mine") == SgdRecipe(
+        steps=2000, lr=0.02, momentum=0.9, weight_decay=1e-4, batch_size=64, dtype="fp32"
+    )
     recipe = recovery_recipe(params, "mine")
     assert (recipe.steps, recipe.lr, recipe.optimizer, recipe.batch_size) == (2000, 0.02, "sgd", 64)
     assert (recipe.batch_norm, recipe.start, recipe.views) == ("train", "weights", None)

@@ -34,6 +34,7 @@ PREPROCESSING = Preprocessing(32, (0.5,) * 3, (0.25,) * 3, "bilinear", 1.0)
 TAU = {"layer1.0": 0.05, "layer1.1": 0.06, "layer2.1": -0.01, "layer3.1": 0.1}
 """What each block saves; one costs time to drop."""
 LOOKED_AT = ["random", "first_blocks", "latency", "feature_change", "recoverability"]
+RECOVER = "practise.evaluation.recovered.recover_"
 QUICK = {"steps": 2, "batch_size": 4, "views": 1, "dtype": "fp32"}
 
 
@@ -196,7 +197,7 @@ def test_each_set_of_blocks_is_recovered_once(
     folder: Path, arguments: dict[str, Any], result: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = Counted()
-    monkeypatch.setattr(rank, "recover_", counted)
+    monkeypatch.setattr(RECOVER, counted)
     rank.run(params_of(folder), **arguments)
     whole = 3 * 6 + 1
     assert sorted(counted.depths) == sorted(whole - 2 * len(dropped) for dropped in sets_in(result))
@@ -228,11 +229,11 @@ def test_a_killed_run_goes_on_with_the_sets_that_are_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(resume, "SECONDS_BETWEEN_SAVES", 0)
-    monkeypatch.setattr(rank, "recover_", Counted(interrupted_at=recovered))
+    monkeypatch.setattr(RECOVER, Counted(interrupted_at=recovered))
     with pytest.raises(KeyboardInterrupt):
         rank.run(params_of(folder), **arguments)
     assert not arguments["out"].exists()
-    monkeypatch.setattr(rank, "recover_", again := Counted())
+    monkeypatch.setattr(RECOVER, again := Counted())
     rank.run(params_of(folder), **arguments)
     assert len(again.depths) == len(sets_in(result)) - recovered
     assert [path.name for path in arguments["out"].parent.iterdir()] == ["rank.json"]
@@ -246,13 +247,13 @@ def test_what_a_killed_run_left_is_no_answer_to_another_question(
     change: dict[str, Any], folder: Path, arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resume, "SECONDS_BETWEEN_SAVES", 0)
-    monkeypatch.setattr(rank, "recover_", Counted(interrupted_at=3))
+    monkeypatch.setattr(RECOVER, Counted(interrupted_at=3))
     with pytest.raises(KeyboardInterrupt):
         rank.run(params_of(folder), **arguments)
     if "seed" in change:
         arguments |= change
         change = {}
-    monkeypatch.setattr(rank, "recover_", counted := Counted())
+    monkeypatch.setattr(RECOVER, counted := Counted())
     rank.run(params_of(folder, **change), **arguments)
     assert len(counted.depths) == len(sets_in(read_result(arguments["out"], "rank")))
 

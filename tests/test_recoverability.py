@@ -22,7 +22,7 @@ from practise.scoring.pixels import channels_second
 from practise.scoring.recoverability import ClosedForm, build_scorer, score_blocks, solve_ridge
 
 RIDGE = RidgeRecipe(ridge=1e-6, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
-INFINITE_PULL = replace(RIDGE, ridge=1e12)
+INFINITE_PULL = RIDGE.but(ridge=1e12)
 
 
 def scorer(network: nn.Module, recipe: RidgeRecipe = RIDGE, count: int = 8) -> ClosedForm:
@@ -83,7 +83,7 @@ CASES = [
 @pytest.mark.parametrize(("dropped", "readers"), CASES)
 def test_recoverability_is_the_distance_with_adaptors_made_by_hand_from_the_other_folds(dropped, readers):
     network = tiny_network()
-    judge = scorer(network, replace(RIDGE, ridge=0.05, folds=3))
+    judge = scorer(network, RIDGE.but(ridge=0.05, folds=3))
     views, total = judge.reference.views, 0.0
     for fold in np.array_split(np.arange(8), 3):
         others = np.setdiff1d(np.arange(8), fold)
@@ -96,7 +96,7 @@ def test_recoverability_is_the_distance_with_adaptors_made_by_hand_from_the_othe
 @pytest.mark.parametrize(("dropped", "readers"), CASES)
 def test_absorbed_adaptors_are_those_made_by_hand_from_all_images(dropped, readers):
     network = tiny_network()
-    judge = scorer(network, replace(RIDGE, ridge=0.05))
+    judge = scorer(network, RIDGE.but(ridge=0.05))
     absorbed = judge.absorb(dropped)
     expected = adapted_by_hand(network, dropped, readers, judge.reference.views, 0.05)
     views = centre_views(pictures(8), PREPROCESSING)
@@ -155,7 +155,7 @@ def test_a_transformers_block_without_weights_costs_nothing_and_others_cost_less
         nn.init.zeros_(weight)
     assert scorer(network).recoverability(["blocks.1"]) == pytest.approx(0, abs=1e-9)
     plain, adapted = (
-        scorer(network, replace(RIDGE, ridge=ridge), count=24).recoverability(["blocks.0"])
+        scorer(network, RIDGE.but(ridge=ridge), count=24).recoverability(["blocks.0"])
         for ridge in (1e12, 0.01)
     )
     assert adapted < 0.9 * plain
@@ -205,7 +205,7 @@ def test_an_image_does_not_shape_the_adaptors_that_judge_it():
 @given(count=st.integers(1, 9), folds=st.integers(2, 5))
 @settings(max_examples=10, deadline=None)
 def test_every_image_is_held_out_once_and_never_fitted_on_meanwhile(count, folds):
-    judge = scorer(tiny_network((4,), (2,)), replace(RIDGE, folds=folds), count)
+    judge = scorer(tiny_network((4,), (2,)), RIDGE.but(folds=folds), count)
     held_out = [set(fold.tolist()) for fold in judge.folds]
     assert sorted(index for fold in held_out for index in fold) == list(range(count))
     for fold, indices in zip(judge.folds, held_out, strict=True):
@@ -215,7 +215,7 @@ def test_every_image_is_held_out_once_and_never_fitted_on_meanwhile(count, folds
 
 def test_of_many_images_only_so_many_are_looked_at():
     every = centre_views(pictures(8), PREPROCESSING)
-    seen = scorer(tiny_network(), replace(RIDGE, most_images=5)).reference.views
+    seen = scorer(tiny_network(), RIDGE.but(most_images=5)).reference.views
     drawn = [index for view in seen for index in range(8) if torch.equal(view, every[index])]
     assert len(set(drawn)) == len(drawn) == 5
 
@@ -248,7 +248,10 @@ def test_training_starts_without_adaptors_and_lowers_the_distance(dropped):
     network = tiny_network()
     untrained, trained = (
         build_scorer(network, find_blocks(network, 32), tiny_set(8), recipe)
-        for recipe in (SgdRecipe(steps=1, lr=0.0, batch_size=8), SgdRecipe(steps=30, lr=2.0, batch_size=8))
+        for recipe in (
+            SgdRecipe(steps=1, batch_size=8).but(lr=0.0),
+            SgdRecipe(steps=30, lr=2.0, batch_size=8),
+        )
     )
     plain = plain_distance(network, dropped)
     assert untrained.recoverability(dropped) == pytest.approx(plain, rel=1e-4)

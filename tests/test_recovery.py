@@ -15,16 +15,19 @@ from practise.errors import RecoveryError
 from practise.images.views import combine, draw_views, mix
 from practise.networks.blocks import drop_blocks_
 from practise.pruning.plan import Pruning
+from practise.recovery.losses import distil
 from practise.recovery.params import RecoveryRecipe
-from practise.recovery.registry import LOSSES
 from practise.recovery.start import start_recovery
-from practise.recovery.training import OFFICIAL, Step, build_optimizer, recover_
+from practise.recovery.training import Step, build_optimizer, recover_
 from practise.resume import Resume
 from practise.scoring.params import RidgeRecipe
 
-RECIPE = RecoveryRecipe(steps=12, batch_size=8, lr=1e-3, weight_decay=0.01, dtype="fp32", views=4)
+RECIPE = RecoveryRecipe(
+    steps=12, batch_size=8, lr=1e-3, views=4, smallest_crop=0.08, start="weights", dtype="fp32"
+)
+OFFICIAL = RecoveryRecipe.official()
 RIDGE = RidgeRecipe(ridge=0.1, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
-OFFICIAL_SHORT = replace(OFFICIAL["mimic"], steps=6, batch_size=8)
+OFFICIAL_SHORT = OFFICIAL.but(steps=6, batch_size=8)
 
 
 def recover(
@@ -32,7 +35,7 @@ def recover(
 ) -> tuple[nn.Module, list[Step]]:
     teacher = tiny_network()
     student = drop_blocks_(copy.deepcopy(teacher), ["stages.0.1"])
-    history = recover_(student, teacher, tiny_set(8), LOSSES[loss], recipe, resume)
+    history = recover_(student, teacher, tiny_set(8), loss, recipe, resume)
     return student, history
 
 
@@ -46,16 +49,16 @@ def same(one: nn.Module, other: nn.Module) -> bool:
     [("mimic", 0.8), ("cross_entropy", 0.8), ("distil", 0.98)],  # the original knows nothing of these labels
 )
 def test_recovery_lowers_its_loss(loss, share):
-    _, history = recover(replace(RECIPE, steps=80, lr=1e-2, views=2), loss)
+    _, history = recover(RECIPE.but(steps=80, lr=1e-2, views=2), loss)
     assert [row.step for row in history] == list(range(80))
     assert sum(row.loss for row in history[-5:]) < share * sum(row.loss for row in history[:5])
 
 
 def test_a_transformer_is_recovered_too():
     teacher = tiny_transformer()
-    recipe = replace(RECIPE, steps=20, views=1, start="adaptors")
+    recipe = RECIPE.but(steps=20, views=1, start="adaptors")
     student, teacher = start_recovery(teacher, Pruning(["blocks.1"]), tiny_set(8), recipe, RIDGE)
-    history = recover_(student, teacher, tiny_set(8), LOSSES["mimic"], recipe)
+    history = recover_(student, teacher, tiny_set(8), "mimic", recipe)
     assert history[-1].loss < 0.8 * history[0].loss
 
 
@@ -63,7 +66,7 @@ def test_attention_that_keeps_its_biases_between_passes_learns_them():
     teacher = timm.create_model("levit_128s", img_size=64).eval()
     few = replace(tiny_set(4), preprocessing=replace(PREPROCESSING, image_size=64))
     student = drop_blocks_(copy.deepcopy(teacher), ["stages.0.blocks.1"])
-    recover_(student, teacher, few, LOSSES["distil"], replace(RECIPE, steps=2, views=1, batch_size=4))
+    recover_(student, teacher, few, "distil", RECIPE.but(steps=2, views=1, batch_size=4))
     before, after = (net.stages[0].blocks[0].attn.attention_biases for net in (teacher, student))
     assert not torch.equal(before, after)
 
@@ -78,10 +81,10 @@ def test_the_same_seed_gives_the_same_bits(recipe):
 @pytest.mark.parametrize("views", [None, 2], ids=["afresh", "kept"])
 def test_mimicking_with_no_filter_pruned_changes_nothing(views):
     network = tiny_network()
-    recipe = replace(RECIPE, steps=4, weight_decay=0.0, batch_norm="frozen", views=views)
+    recipe = RECIPE.but(steps=4, weight_decay=0.0, batch_norm="frozen", views=views)
     pruning = Pruning(filters_removed=0.0)
     student, teacher = start_recovery(network, pruning, tiny_set(8), recipe, RIDGE)
-    history = recover_(student, teacher, tiny_set(8), LOSSES["mimic"], recipe)
+    history = recover_(student, teacher, tiny_set(8), "mimic", recipe)
     assert [row.loss for row in history] == [0.0] * 4
     assert student is not network
     assert same(student, tiny_network())
@@ -90,7 +93,7 @@ def test_mimicking_with_no_filter_pruned_changes_nothing(views):
 
 @pytest.mark.parametrize("mixing", [False, True])
 def test_the_first_loss_is_the_distance_of_the_features(mixing):
-    _, history = recover(replace(RECIPE, views=1, steps=1, mixing=mixing))
+    _, history = recover(RECIPE.but(views=1, steps=1, mixing=mixing))
     teacher = tiny_network()
     student = drop_blocks_(copy.deepcopy(teacher), ["stages.0.1"])
     drawn = draw_views(pictures(8), range(8), PREPROCESSING, combine(0, 0))
@@ -104,7 +107,7 @@ def test_the_first_loss_is_the_distance_of_the_features(mixing):
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "distil"])
 def test_views_with_labels_are_never_blended(loss):
-    plain, mixed = (recover(replace(RECIPE, mixing=mixing), loss) for mixing in (False, True))
+    plain, mixed = (recover(RECIPE.but(mixing=mixing), loss) for mixing in (False, True))
     assert same(plain[0], mixed[0])
 
 
@@ -119,20 +122,20 @@ def test_distillation_is_a_tenth_of_cross_entropy_and_the_rest_divergence_of_sof
     hard = -np.log(probabilities(ours, 1)[np.arange(5), labels]).mean()
     soft, wanted = probabilities(ours, 4), probabilities(theirs, 4)
     kl = (wanted * np.log(wanted / soft)).sum(axis=1).mean()
-    found = LOSSES["distil"].compare(*map(torch.tensor, (ours, theirs, labels)))
+    found = distil(*map(torch.tensor, (ours, theirs, labels)))
     assert found.item() == pytest.approx(0.1 * hard + 0.9 * 16 * kl)
 
 
 @pytest.mark.parametrize("batch_norm", ["frozen", "adapted"])
 def test_training_keeps_the_statistics_that_it_starts_with(batch_norm):
-    student, _ = recover(replace(RECIPE, batch_norm=batch_norm))
+    student, _ = recover(RECIPE.but(batch_norm=batch_norm))
     original = tiny_network()
     assert torch.equal(student.stem[1].running_mean, original.stem[1].running_mean)
     assert torch.equal(student.stages[1][0].bn2.running_var, original.stages[1][0].bn2.running_var)
 
 
 def test_training_takes_the_batches_statistics_where_it_is_told_to():
-    student, _ = recover(replace(RECIPE, batch_norm="train"))
+    student, _ = recover(RECIPE.but(batch_norm="train"))
     assert not torch.equal(student.stem[1].running_mean, tiny_network().stem[1].running_mean)
     assert not any(module.training for module in student.modules())
 
@@ -174,7 +177,7 @@ def test_a_state_of_another_question_or_a_damaged_one_is_ignored(tmp_path, monke
 
 
 def test_the_official_schedule_is_the_authors():
-    optimizer, schedule = build_optimizer(tiny_network(), OFFICIAL["mimic"])
+    optimizer, schedule = build_optimizer(tiny_network(), OFFICIAL)
     rates = []
     for _ in range(2000):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -189,6 +192,6 @@ def test_the_official_schedule_is_the_authors():
 
 def test_a_loss_that_is_not_finite_is_told_in_one_sentence():
     with pytest.raises(RecoveryError) as error:
-        recover(replace(OFFICIAL_SHORT, lr=1e20))
+        recover(OFFICIAL_SHORT.but(lr=1e20))
     assert str(error.value).endswith("lower the learning rate (recover.lr)")
     assert str(error.value).startswith("the loss became ")

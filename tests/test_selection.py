@@ -264,13 +264,19 @@ def with_method(**method: object):
 
 
 def test_the_default_search_is_the_files_and_the_authors_take_the_lowest():
-    assert selection_recipe(with_method(), "mine") == SelectionRecipe("knapsack", 0.02, 0.5)
-    assert selection_recipe(with_method(preset="official"), "mine") == SelectionRecipe("lowest", 0.02, 0.5)
+    assert selection_recipe(with_method(), "mine") == SelectionRecipe(
+        search="knapsack", tolerance=0.02, overshoot=0.5
+    )
+    assert selection_recipe(with_method(preset="official"), "mine") == SelectionRecipe(
+        search="lowest", tolerance=0.02, overshoot=0.5
+    )
 
 
 def test_a_method_replaces_how_it_selects():
     params = with_method(preset="official", select={"search": "progressive"})
-    assert selection_recipe(params, "mine") == SelectionRecipe("progressive", 0.02, 0.5)
+    assert selection_recipe(params, "mine") == SelectionRecipe(
+        search="progressive", tolerance=0.02, overshoot=0.5
+    )
     with pytest.raises(ParamsError):
         with_method(select={"search": "greedy"})
 
@@ -287,7 +293,7 @@ def run_stage(folder: Path, search: str, per_latency: bool = True, measured: str
     write_result(folder / "latency.json", "latency", latency, {})
     inputs = {name: folder / f"{name}.json" for name in ("score", "latency", "teacher", "sample", "out")}
     params = with_method(select={"search": search, "tolerance": 0.0, "overshoot": 1.0})
-    select.run(params, method="mine", seed=0, target_reduction=0.2, **inputs)
+    select.run(params, images="elpv", method="mine", seed=0, target_reduction=0.2, **inputs)
     result = read_result(folder / "out.json", "select")
     recipe = {"search": search, "tolerance": 0.0, "overshoot": 1.0, "match": "latency"}
     assert result["recipe"] == recipe
@@ -313,7 +319,7 @@ def test_a_block_without_a_latency_is_named(tmp_path):
 MEASURED = {0.2: 0.05, 0.4: 0.25, 0.6: 0.24, 0.8: 0.5}
 """The reduction at each share of filters; one was measured lower than the one before."""
 
-NEAR = SelectionRecipe("lowest", tolerance=0.01, overshoot=0.02)
+NEAR = SelectionRecipe(search="lowest", tolerance=0.01, overshoot=0.02)
 
 
 @pytest.mark.parametrize(("target", "share"), [(0.05, 0.2), (0.24, 0.6), (0.25, 0.4), (0.49, 0.8)])
@@ -405,7 +411,7 @@ def test_the_stage_takes_the_share_of_filters_that_was_searched(tmp_path):
     inputs = thinner_inputs(tmp_path, MEASURED)
     params = with_method(criterion="l1_filters")
     for target, share in ((0.05, 0.2), (0.25, 0.4)):
-        select.run(params, method="mine", seed=0, target_reduction=target, **inputs)
+        select.run(params, images="elpv", method="mine", seed=0, target_reduction=target, **inputs)
         result = read_result(inputs["out"], "select")
         assert (result["dropped_blocks"], result["filters_removed"]) == ([], share)
 
@@ -413,7 +419,7 @@ def test_the_stage_takes_the_share_of_filters_that_was_searched(tmp_path):
 def test_the_share_for_a_number_of_macs_is_searched_where_none_is_known(tmp_path):
     inputs, network = thinner_inputs(tmp_path, {}), CifarResNet(20).eval()
     params = with_method(criterion="l1_filters", select={"match": "macs"})
-    select.run(params, method="mine", seed=0, target_reduction=0.2, **inputs)
+    select.run(params, images="elpv", method="mine", seed=0, target_reduction=0.2, **inputs)
     share = read_result(inputs["out"], "select")["filters_removed"]
     thinner = Pruning(filters_removed=share).apply_(copy.deepcopy(network), 32)
     assert count_gmacs(thinner, 32) == pytest.approx(0.8 * count_gmacs(network, 32), rel=0.03)

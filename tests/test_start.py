@@ -13,16 +13,18 @@ from practise.images.views import centre_views
 from practise.networks.blocks import drop_blocks_
 from practise.pruning.plan import Pruning
 from practise.recovery.params import RecoveryRecipe
-from practise.recovery.start import STARTS, start_recovery
+from practise.recovery.registry import STARTS
+from practise.recovery.start import BEGIN, start_recovery
 from practise.scoring.params import RidgeRecipe
-from practise.settings.params import Start, names_of
+from practise.settings.params import json_schema
 
 RIDGE = RidgeRecipe(ridge=1e-6, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
+PLAIN = RecoveryRecipe(batch_size=4, lr=1e-3, weight_decay=0.0, dtype="fp32", start="weights")
 LAST_OF_ITS_STAGE = ["stages.0.2"]
 
 
 def start(network: nn.Module, **settings: object) -> tuple[nn.Module, nn.Module]:
-    recipe = RecoveryRecipe(steps=1, batch_size=4, lr=1e-3, weight_decay=0.0, dtype="fp32", **settings)
+    recipe = PLAIN.but(steps=1, **settings)
     return start_recovery(network, Pruning(LAST_OF_ITS_STAGE), tiny_set(8), recipe, RIDGE)
 
 
@@ -75,8 +77,7 @@ def test_the_original_is_left_as_it_was(batch_norm, way):
 
 def start_thinner(network: nn.Module, way: str) -> tuple[nn.Module, nn.Module]:
     pruning = Pruning(filters_removed=0.4)
-    recipe = RecoveryRecipe(steps=0, batch_size=4, lr=1e-3, weight_decay=0.0, dtype="fp32", start=way)
-    return start_recovery(network, pruning, tiny_set(8), recipe, RIDGE)
+    return start_recovery(network, pruning, tiny_set(8), PLAIN.but(steps=0, start=way), RIDGE)
 
 
 @pytest.mark.parametrize("way", ["fskd", "cd"])
@@ -95,4 +96,5 @@ def test_a_start_for_blocks_is_none_for_filters_and_the_other_way_round():
 
 
 def test_every_start_that_a_params_file_may_name_is_there():
-    assert list(STARTS) == list(names_of(Start))
+    named = json_schema()["$defs"]["RecoverParams"]["properties"]["start"]["enum"]
+    assert list(BEGIN) == list(STARTS) == named

@@ -182,10 +182,10 @@ class Undeclared:
     def __init__(self, section: str) -> None:
         self.section = section
 
-    def __getattr__(self, key: str) -> Any:
+    def __getattr__(self, *key: Any) -> Any:
         raise AssertionError(f"params.{self.section}: is read by a stage that does not declare it")
 
-    __getitem__ = __iter__ = __contains__ = __getattr__
+    __getitem__ = __iter__ = __len__ = __contains__ = __getattr__
 
 
 def json_schema() -> dict[str, Any]:

@@ -155,7 +155,7 @@ def _across(values: Any) -> Iterator[Problem]:
     if isinstance(latency, Mapping) and isinstance(latency.get("also"), list):
         yield from _repeated(("latency", "also"), latency["also"])
         for index, size in enumerate(latency["also"]):
-            if size == latency.get("batch_size") and not isinstance(size, bool):
+            if size == _setting(values, "latency", "batch_size") and not isinstance(size, bool):
                 yield ("latency", "also", index), f"{size} is already latency.batch_size"
 
 
@@ -215,7 +215,7 @@ def _sources(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[Pro
             yield ("sources", "methods", index), f"'{name}' prunes filters, should be one that drops blocks"
         elif (loss := LOSSES.get(str(method.get("loss")))) and loss.reads_labels and unlabelled:
             yield ("sources", "methods", index), f"'{name}' reads labels, but '{unlabelled[0]}' has none"
-    made = _section(values, "synthesize").get("num_images")
+    made = _setting(values, "synthesize", "num_images")
     asked = [_kind(kinds.get(name)) for name in _list(chosen, "images")]
     if any(kind is not None and kind.is_made for kind in asked) and isinstance(made, int):
         for index, count in enumerate(_list(chosen, "num_images")):
@@ -235,15 +235,13 @@ def _prunes_filters(method: Mapping[Any, Any]) -> bool:
 
 def _unmatched(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[Problem]:
     """Filters are pruned for a reduction, and where that is one of the latency, the share was searched."""
-    methods, latency, select = (_section(values, key) for key in ("methods", "latency", "select"))
+    methods, match = _section(values, "methods"), _setting(values, "select", "match")
     chosen = {name: _section(methods, name) for name in _list(grid, "methods") if isinstance(name, str)}
     pruning = {name: one for name, one in chosen.items() if _prunes_filters(one)}
     by_latency = [
-        name
-        for name, one in pruning.items()
-        if _section(one, "select").get("match", select.get("match")) == "latency"
+        name for name, one in pruning.items() if (_section(one, "select").get("match") or match) == "latency"
     ]
-    searched = latency.get("thinner", ...)
+    searched = _setting(values, "latency", "thinner")
     told_elsewhere = not (searched is None or isinstance(searched, list) and searched)
     for index, target in enumerate(_list(grid, "targets")):
         place = ("grid", "targets", index)
@@ -263,6 +261,12 @@ def _unmatched(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[P
 def _section(values: Mapping[Any, Any], key: Any) -> Mapping[Any, Any]:
     section = values.get(key)
     return section if isinstance(section, Mapping) else {}
+
+
+def _setting(values: Mapping[Any, Any], section: str, key: str) -> Any:
+    """Return what the file says of a setting, or its default; `...` where its section is not there."""
+    said = values.get(section)
+    return said.get(key, _fields(_type_at((section,)))[key].default) if isinstance(said, Mapping) else ...
 
 
 def _list(values: Mapping[Any, Any], key: str) -> list[Any]:
