@@ -171,8 +171,8 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
             **{"top1": top1, "median_ms": median, "reduction": reduction},
             **{"dropped": list(pruning.dropped_blocks), "filters_removed": removed},
         }
-    for study in rank_trials(params):
-        write_result(paths.rank(study), "rank", made_up_ranking(params, study, rng), {})
+    for trial in rank_trials(params):
+        write_result(paths.rank(trial), "rank", made_up_ranking(params, trial, rng), {})
     for network in params.sources.networks:
         made = {"distance_before": 20000.0, "distance_after": 4000.0, "confidence": 0.97, "images": []}
         write_result(paths.synthesized(network), "synthesize", made, {})

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -12,25 +13,25 @@ import pytest
 import yaml
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
-from import_graph import code_of
 from trees import ROOT, copy_project, dry_run, run, run_well
 
-from practise.commands.cli import STAGES
 from practise.engines import EngineError
 from practise.engines.pipeline import Pipeline
+from practise.engines.repro import reproduce
 from practise.settings.grid import cells, rank_trials
 from practise.settings.reading import load_params
+from practise.stages import PLACE, STAGES
 
-PRESETS = sorted(path.parent.name for path in ROOT.glob("studies/*/params.yaml"))
-PARAMS_FILES = ["params.yaml", *(f"studies/{name}/params.yaml" for name in PRESETS)]
+STUDIES = sorted(path.parent.name for path in ROOT.glob("studies/*/params.yaml"))
+PARAMS_FILES = ["params.yaml", *(f"studies/{name}/params.yaml" for name in STUDIES)]
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project in which DVC sees the presets too."""
+    """A copy of the project in which DVC sees the studies too."""
     tree = copy_project(tmp_path_factory.mktemp("project"))
-    ignored = (tree / ".dvcignore").read_text()
-    (tree / ".dvcignore").write_text(re.sub(r"(?m)^/studies/.*$", "", ignored))
+    for study in STUDIES:
+        shutil.copy(tree / "dvc.yaml", tree / "studies" / study)
     return tree
 
 
@@ -102,35 +103,23 @@ def test_both_engines_run_a_job_again_for_the_same_params(
         assert set(section) == keys
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_preset_holds_a_copy_of_the_pipeline(preset: str) -> None:
-    copy = ROOT / "studies" / preset / "dvc.yaml"
-    assert copy.read_bytes() == (ROOT / "dvc.yaml").read_bytes(), f"cp dvc.yaml {copy.relative_to(ROOT)}"
-
-
 def test_every_command_of_the_pipeline_is_a_stage() -> None:
     assert list(Pipeline("params.yaml").stages) == list(STAGES)
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_names_the_code_that_it_depends_on(stage: str) -> None:
-    needed = code_of(stage, ROOT)
-    named = Pipeline("params.yaml").code(stage)
-    lines = "\n".join(f"      - {path}" for path in needed)
-    assert set(named) == set(needed), f"dvc.yaml: {stage}: the deps in practise/ should be\n{lines}"
+def test_the_pipeline_names_the_params_that_a_stage_declares(stage: str) -> None:
+    declared = [*STAGES[stage].reads, *STAGES[stage].opens]
+    expected = [PLACE.sub(in_pipeline, key) for key in declared if key != "images.{head}"]  # among all images
+    (named,) = Pipeline("params.yaml").stages[stage].get("params", [{}])
+    assert list(named) in ([], ["${study.file}"])
+    keys = [key for keys in named.values() for key in keys]
+    assert sorted(keys) == sorted(expected)
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_names_the_params_that_it_reads(stage: str) -> None:
-    text = (ROOT / "practise" / "stages" / f"{stage}.py").read_text()
-    sections = set(yaml.safe_load((ROOT / "params.yaml").read_text())) - {"profile"}
-    noted = "".join(line for line in text.splitlines() if "sections" in line or "circumstances(" in line)
-    read = set(re.findall(r"\bparams\.(\w+)", text)) & sections
-    read |= set(re.findall(r"\"(\w+)(?:\.\{\w+\})?\"", noted)) & sections
-    spec = Pipeline("params.yaml").stages[stage]
-    keys = [key for entry in spec.get("params", []) for keys in entry.values() for key in keys]
-    missing = read - {key.partition(".")[0] for key in keys}
-    assert not missing, f"dvc.yaml: {stage}: params lacks {', '.join(sorted(missing))}"
+def in_pipeline(place: re.Match[str]) -> str:
+    """Write a place as it stands in dvc.yaml: `{network}` is an item of the matrix, `{rank.method}` a key."""
+    return f"${{{place[1]}}}" if "." in place[1] else f"${{item.{place[1]}}}"
 
 
 def test_every_stage_that_opens_images_or_weights_runs_again_when_they_move() -> None:
@@ -155,7 +144,7 @@ def test_what_measures_time_has_the_machine_to_itself(there: Path) -> None:
     assert threads["score"] == threads["recover"] == Pipeline("params.yaml").params.device.threads
 
 
-# Presets and profiles
+# Studies and profiles
 
 
 def test_the_papers_grid_is_the_papers(there: Path) -> None:
@@ -167,34 +156,32 @@ def test_the_papers_grid_is_the_papers(there: Path) -> None:
     assert counts == {"sample": 4 * 5, "score": methods * 4 * 5, "evaluate": evaluations, "rank": 1}
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_preset_dry_runs_by_its_profile(there: Path, preset: str) -> None:
-    params = load_params(f"studies/{preset}/params.yaml")
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_dry_runs_by_its_profile(there: Path, study: str) -> None:
+    params = load_params(f"studies/{study}/params.yaml")
     said = run_well(
-        there, "snakemake", "--dry-run", "--workflow-profile", f"workflow/profiles/{preset}", "all_tables"
+        there, "snakemake", "--dry-run", "--workflow-profile", f"workflow/profiles/{study}", "all_tables"
     )
     assert re.search(rf"(?m)^evaluate +{len(cells(params))}$", said)
     assert re.search(rf"(?m)^rank +{len(rank_trials(params))}$", said)
     assert "results/default" not in said
 
 
-def test_every_preset_has_a_profile_and_is_hidden_from_dvc_until_it_is_wanted() -> None:
-    hidden = (ROOT / ".dvcignore").read_text().splitlines()
-    for preset in PRESETS:
-        profile = yaml.safe_load((ROOT / f"workflow/profiles/{preset}/config.yaml").read_text())
-        assert profile["configfile"] == f"studies/{preset}/params.yaml"
-        assert f"/studies/{preset}/" in hidden
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_study_has_a_profile(study: str) -> None:
+    profile = yaml.safe_load((ROOT / f"workflow/profiles/{study}/config.yaml").read_text())
+    assert profile["configfile"] == f"studies/{study}/params.yaml"
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_preset_without_its_images_says_which_key_to_set(there: Path, preset: str) -> None:
-    pipeline = Pipeline(f"studies/{preset}/params.yaml")
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_without_its_images_says_which_key_to_set(there: Path, study: str) -> None:
+    pipeline = Pipeline(f"studies/{study}/params.yaml")
     name, holds = pipeline.params.grid.images[0], pipeline.params.data.holds
     job = next(job for job in pipeline.jobs if job.stage == "images")
     done = run(there, *job.command.split())
     assert done.returncode == 2
     folder = f"data/{pipeline.params.images[name].train}"
-    assert f"studies/{preset}/params.yaml: images.{name}.train: no folder '{folder}'" in done.stderr
+    assert f"studies/{study}/params.yaml: images.{name}.train: no folder '{folder}'" in done.stderr
     assert done.stderr.endswith(f"; set data.root to the folder that holds {holds}\n")
     assert not (there / job.outs[0]).exists()
 
@@ -245,20 +232,26 @@ def test_snakemake_refuses_two_params_files(there: Path) -> None:
     assert sentence.startswith("practise: snakemake: 2 config files are named")
 
 
-def test_a_preset_that_was_copied_but_not_renamed_is_refused(there: Path) -> None:
+def test_a_study_that_was_copied_but_not_renamed_is_refused(there: Path) -> None:
     (there / "copied.yaml").write_text((there / "params.yaml").read_text())
     with pytest.raises(
-        EngineError, match="copied.yaml: profile.file is 'params.yaml', should be 'copied.yaml'"
+        EngineError, match="copied.yaml: study.file is 'params.yaml', should be 'copied.yaml'"
     ):
         Pipeline("copied.yaml")
 
 
-def test_a_preset_without_a_pipeline_is_refused(there: Path) -> None:
-    (there / "studies" / "bare").mkdir(exist_ok=True)
+def test_dvc_runs_no_study_without_the_pipeline_beside_it_or_by_another_one(there: Path) -> None:
+    copy = there / "studies" / "bare" / "dvc.yaml"
+    copy.parent.mkdir(exist_ok=True)
     text = (there / "studies" / "paper" / "params.yaml").read_text()
-    (there / "studies" / "bare" / "params.yaml").write_text(text.replace("studies/paper", "studies/bare"))
+    copy.with_name("params.yaml").write_text(text.replace("studies/paper", "studies/bare"))
+    pipeline = Pipeline("studies/bare/params.yaml")
     with pytest.raises(EngineError, match="studies/bare/dvc.yaml: no such file"):
-        Pipeline("studies/bare/params.yaml")
+        reproduce(pipeline, there / "log")
+    copy.write_text(f"{(there / 'dvc.yaml').read_text()}# mine\n")
+    with pytest.raises(EngineError, match="studies/bare/dvc.yaml: differs from dvc.yaml"):
+        reproduce(pipeline, there / "log")
+    copy.unlink()
 
 
 def dvc_yaml(params_file: str) -> Path:

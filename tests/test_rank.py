@@ -215,7 +215,7 @@ def test_the_same_bytes_come_again_and_other_criteria_change_no_accuracy(
     assert changed["criteria"][-1]["scores"] == result["criteria"][-1]["scores"]
 
 
-def test_a_study_does_not_depend_on_which_others_there_are(folder: Path, arguments: dict[str, Any]) -> None:
+def test_a_trial_does_not_depend_on_which_others_there_are(folder: Path, arguments: dict[str, Any]) -> None:
     rank.run(params_of(folder, rank={"seeds": [0, 1]}), **arguments)
     assert arguments["out"].read_bytes() == (folder / "rank.json").read_bytes()
 

@@ -146,9 +146,9 @@ def test_filters_are_pruned_for_the_macs_of_the_target(by_dvc: Run) -> None:
 
 def test_the_oracle_asks_for_every_block_that_may_go(by_dvc: Run) -> None:
     params = load_params(by_dvc.tree / "params.yaml")
-    (study,), paths = rank_trials(params), Paths.of(params)
-    judged = read_result(by_dvc.tree / paths.rank(study), "rank")
-    card = read_result(by_dvc.tree / paths.teacher_card(study.network), "teacher")
+    (trial,), paths = rank_trials(params), Paths.of(params)
+    judged = read_result(by_dvc.tree / paths.rank(trial), "rank")
+    card = read_result(by_dvc.tree / paths.teacher_card(trial.network), "teacher")
     assert [block["name"] for block in judged["blocks"]] == card["blocks"]
     assert len(card["blocks"]) == 4
 

@@ -1,7 +1,5 @@
 """Images from a network alone: their parts against formulas, the whole on a tiny network."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -49,7 +47,7 @@ def test_images_bring_batch_norm_nearer_to_what_it_knows(network):
 
 def test_the_network_is_surer_of_images_that_were_made_to_show_a_class(network):
     def confidence(classification: float) -> float:
-        recipe = replace(RECIPE, classification=classification, statistics=0.01)
+        recipe = RECIPE.but(classification=classification, statistics=0.01)
         return Synthesizer(network, PREPROCESSING, classes(network), recipe).make(8, seed=1).confidence
 
     assert confidence(10.0) > confidence(0.0) + 0.01
@@ -116,8 +114,8 @@ def test_divergence_is_that_of_jensen_and_shannon():
 
 def test_a_competition_makes_images_on_which_the_student_disagrees_more(network):
     student = tiny_network(seed=5).eval()
-    recipe = replace(RECIPE, competition=30.0, statistics=0.1)
-    alone = Synthesizer(network, PREPROCESSING, classes(network), replace(recipe, competition=0.0))
+    recipe = RECIPE.but(competition=30.0, statistics=0.1)
+    alone = Synthesizer(network, PREPROCESSING, classes(network), recipe.but(competition=0.0))
     against = Synthesizer(network, PREPROCESSING, classes(network), recipe, student)
 
     def disagreement(images: torch.Tensor) -> float:

@@ -20,6 +20,7 @@ from practise.render.tables.writing import TABLES, write_tables
 from practise.render.tidy import frame_csv, parse_frame
 from practise.settings.grid import Cell, Paths, cells, rank_trials
 from practise.settings.params import Params
+from practise.stages import STAGES
 from practise.stages import tables as stage
 
 OUT = Path("tables")
@@ -156,9 +157,7 @@ def test_a_missing_result_is_named_with_the_command_that_makes_it(kind: str) -> 
 
 
 def test_a_preset_names_the_command_of_its_own_pipeline() -> None:
-    params = make_params(
-        profile__name="paper", profile__root="../..", profile__file="studies/paper/params.yaml"
-    )
+    params = make_params(study__name="paper", study__root="../..", study__file="studies/paper/params.yaml")
     with pytest.raises(FileError, match=re.escape("make it with `dvc repro studies/paper/dvc.yaml`")):
         write_tables(params, OUT)
 
@@ -394,8 +393,8 @@ def test_criteria_are_judged_by_the_oracle_of_all_seeds_and_the_oracle_by_the_ot
     write_results(params)
     write_tables(params, OUT)
     results = {
-        study.seed: json.loads(Paths.of(params).rank(study).read_text())["result"]
-        for study in rank_trials(params)
+        trial.seed: json.loads(Paths.of(params).rank(trial).read_text())["result"]
+        for trial in rank_trials(params)
     }
     lost = {
         seed: [result["top1_original"] - block["top1"] for block in result["blocks"]]
@@ -498,7 +497,7 @@ def test_the_oracle_table_has_the_accuracy_without_each_block_and_everyones_plac
     write_results(params)
     write_tables(params, OUT)
     results = [
-        json.loads(Paths.of(params).rank(study).read_text())["result"] for study in rank_trials(params)
+        json.loads(Paths.of(params).rank(trial).read_text())["result"] for trial in rank_trials(params)
     ]
     header, *body = markdown_rows((OUT / "oracle.md").read_text())
     assert [row[0] for row in body] == BLOCKS
@@ -645,7 +644,7 @@ def test_two_processes_write_the_same_bytes(default_grid: Grid, monkeypatch: pyt
 
 
 def test_the_stage_needs_no_torch() -> None:
-    assert not stage.USES_TORCH
+    assert not STAGES["tables"].torch and not STAGES["figures"].torch
     run_python(
         "import sys, practise.stages.tables, practise.stages.figures; sys.exit('torch' in sys.modules)"
     )
