@@ -17,14 +17,15 @@ from tiny import TinyNet, tiny_network
 from torch import Tensor, nn
 
 import practise
-from practise import acceleration
+from practise.acceleration import accelerate as acceleration
 from practise.acceleration.accelerated import DEFAULT, Accelerated
+from practise.acceleration.asked import find_labels, find_view
 from practise.commands.cli import main
 from practise.errors import ImageError, NetworkError, PractiseError, SelectionError, UsageError
 from practise.latency.measuring import Latency
 from practise.networks.cifar import CifarResNet
 
-QUICK = replace(DEFAULT, recover=replace(DEFAULT.recover, steps=3, batch_size=4, views=2))
+QUICK = replace(DEFAULT, recover=DEFAULT.recover.but(steps=3, batch_size=4, views=2))
 
 
 @pytest.fixture
@@ -190,16 +191,16 @@ def test_a_target_out_of_reach_says_how_far_the_blocks_go() -> None:
 
 def test_the_networks_own_preprocessing_is_taken_and_what_is_told_goes_before_it() -> None:
     model = tiny_network()
-    assert "assumed" in acceleration.find_view(model, None, None, None, None)[1]
+    assert "assumed" in find_view(model, None, None, None, None)[1]
     model.pretrained_cfg = {"input_size": (3, 48, 48), "mean": (0.1,) * 3, "std": (0.2,) * 3}  # type: ignore[assignment]
-    view, source = acceleration.find_view(model, None, None, None, None)
+    view, source = find_view(model, None, None, None, None)
     assert (view.image_size, view.mean, view.std, source) == (
         48,
         (0.1,) * 3,
         (0.2,) * 3,
         "as its weights want them",
     )
-    view, source = acceleration.find_view(model, None, 64, [0.3] * 3, None)
+    view, source = find_view(model, None, 64, [0.3] * 3, None)
     assert (view.image_size, view.mean, view.std) == (64, (0.3,) * 3, (0.2,) * 3)
     assert source.endswith("image_size as told; mean as told")
 
@@ -228,15 +229,15 @@ def test_every_image_below_a_folder_counts_and_folders_are_labels_if_wanted(shel
     made = quickly(tiny_network(), shelf)
     assert (made.num_images, made.accuracy_before) == (8, None)
     assert quickly(tiny_network(), shelf, labels="folders").accuracy_before is not None
-    assert acceleration.find_labels("folders", shelf, 8, 4).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]  # type: ignore[union-attr]
+    assert find_labels("folders", shelf, 8, 4).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]  # type: ignore[union-attr]
 
 
 def test_folders_that_are_no_labels_are_refused(shelf: Path) -> None:
     with pytest.raises(ImageError, match="has 4 folders, the network has 5 classes"):
-        acceleration.find_labels("folders", shelf, 8, 5)
+        find_labels("folders", shelf, 8, 5)
     make_image(shelf / "loose.png", 9)
     with pytest.raises(ImageError, match=r"loose.png' lies in no class folder; labelled images should"):
-        acceleration.find_labels("folders", shelf, 9, 4)
+        find_labels("folders", shelf, 9, 4)
 
 
 # The command

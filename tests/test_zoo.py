@@ -168,7 +168,7 @@ WITHOUT: dict[str, tuple[str, ...]] = {
     ),
     "shortcuts through a norm": ("timm/repvgg_a0", "timm/mobileone_s0", "timm/repvit_m0_9"),
     "blocks that all change width or resolution": ("timm/resnest14d", "timm/rexnet_100"),
-    "blocks that hand on more than one tensor": ("timm/mvitv2_tiny", "timm/tnt_s_patch16_224"),
+    "blocks that return more than one tensor": ("timm/mvitv2_tiny", "timm/tnt_s_patch16_224"),
 }  # fmt: skip
 """Architectures in which no block is found, by the reason."""
 
