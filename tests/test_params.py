@@ -20,12 +20,13 @@ from practise.settings.reading import load_params
 
 ROOT = Path(__file__).parents[1]
 COMMITTED: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+ONE_FIRST = ["fskd", *(method for method in COMMITTED["grid"]["methods"] if method != "fskd")]
 VALUES: dict[str, Any] = {
     **COMMITTED,
-    "grid": {**COMMITTED["grid"], "targets": [0.16, 0.22]},
+    "grid": {**COMMITTED["grid"], "methods": ONE_FIRST, "targets": [0.16, 0.22]},
     "latency": {**COMMITTED["latency"], "thinner": [0.16, 0.22]},
 }
-"""The committed params with targets of the tests' own."""
+"""The committed params with targets of the tests' own, and a method that prunes filters first."""
 METHODS = ", ".join(VALUES["methods"])
 FILES = ["params.yaml", *(str(file.relative_to(ROOT)) for file in sorted(ROOT.glob("studies/*/params.yaml")))]
 
@@ -533,12 +534,10 @@ def test_every_key_is_explained() -> None:
 
 
 def test_every_line_of_the_committed_file_says_what_it_is() -> None:
-    explained = {"mimic", "cross_entropy", "distil", "criteria"}  # by the line above them
-    bare = []
-    for line in filter(None, (ROOT / "params.yaml").read_text().splitlines()):
-        key, _, value = line.strip().partition(":")
-        if "#" in line:
-            explained.add(key)
-        elif value and key not in explained:  # a section or entry is explained by what is in it
-            bare.append(line)
+    lines = list(filter(None, (ROOT / "params.yaml").read_text().splitlines()))
+    explained = {line.strip().partition(":")[0] for line in lines if "#" in line}
+    explained |= {"mimic", "cross_entropy", "distil", "criteria"}  # by the line above them
+    # a section or an entry has no value of its own, and is explained by what is in it
+    valued = [line for line in lines if "#" not in line and line.strip().partition(":")[2]]
+    bare = [line for line in valued if line.strip().partition(":")[0] not in explained]
     assert bare == []
