@@ -84,5 +84,5 @@ class Trials:
         """What is tried, as one sentence."""
         return (
             f"{self.cell.network} on {self.cell.images}, {self.cell.num_images} images, "
-            f"{self.top1(self.teacher.network):.1f} % at first, target {self.cell.target:g}."
+            f"{self.top1(self.teacher.network):.1f} % before pruning, target {self.cell.target:g}."
         )

@@ -94,7 +94,7 @@ def publish_variants(
         )
     original = read_result(case.paths.original(cell.network, cell.images), "accuracy")["top1"]
     notes = [
-        f"{cell.network} on {cell.images}, {cell.num_images} images, {original:.1f} % at first, target "
+        f"{cell.network} on {cell.images}, {cell.num_images} images, {original:.1f} % before pruning, target "
         f"{', '.join(f'{target:g}' for target in case.params.grid.targets)}; mean ± standard deviation.",
         *notes,
         machine_line(case.hardware, case.params.device.threads),

@@ -52,7 +52,14 @@ class RecoveryError(PractiseError):
     """A training run that diverged."""
 
 
-SYNONYMS = {"gpu": "cuda", "float32": "fp32", "bfloat16": "bf16", "ce": "cross_entropy", "mse": "mimic"}
+SYNONYMS = {
+    "gpu": "cuda",
+    "float32": "fp32",
+    "bfloat16": "bf16",
+    "ce": "cross_entropy",
+    "mse": "mimic",
+    "profile": "study",
+}
 """Words that people use for a name of ours that looks different."""
 
 

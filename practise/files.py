@@ -81,7 +81,7 @@ def write_result(
         path: The final name, ending in `.json`.
         kind: What the result is, such as `score`; `read_result` asks for the same word.
         result: Plain values: numbers, text, booleans, None, lists and mappings with text keys.
-        circumstances: What the result was made with (see `practise.machine.hardware.circumstances`).
+        circumstances: What the result was made with (see `practise.machine.circumstances`).
 
     Raises:
         FileError: A value is NaN or infinite, or the file cannot be written.

@@ -336,7 +336,7 @@ def test_check_tells_what_the_grid_runs(capsys: pytest.CaptureFixture[str]) -> N
     cells, runs, *rest = capsys.readouterr().out.splitlines()
     assert cells == "study default: 6 cells = 3 seeds × 2 targets"
     counts = dict(run.split() for run in runs.removeprefix("runs: ").split(", "))
-    assert list(counts) == list(STAGES)
+    assert [*counts, "toy"] == list(STAGES)
     told = {
         stage: int(counts[stage]) for stage in ("teacher", "sample", "score", "select", "evaluate", "rank")
     }

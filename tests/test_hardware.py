@@ -18,6 +18,7 @@ from practise.files import write_result
 from practise.machine import hardware
 from practise.machine.circumstances import circumstances
 from practise.machine.devices import dtype_name, resolve_device, resolve_dtype, training_dtype
+from practise.machine.hardware import glance, is_from_elsewhere
 from practise.settings.reading import load_params
 
 ROOT = Path(__file__).parents[1]
@@ -209,3 +210,17 @@ def test_a_process_that_measures_latency_keeps_the_memory_that_it_frees() -> Non
         return int(subprocess.run(command, capture_output=True, cwd=ROOT, check=True).stdout)
 
     assert pages_handed_out("measured") < 100 < pages_handed_out("not measured")
+
+
+def test_results_of_this_machine_are_from_here(tmp_path: Path) -> None:
+    write_result(tmp_path / "hardware.json", "hardware", glance(), {})
+    assert not is_from_elsewhere(tmp_path / "hardware.json")
+
+
+def test_results_of_another_machine_are_from_elsewhere(tmp_path: Path) -> None:
+    write_result(tmp_path / "hardware.json", "hardware", {**glance(), "cpu": "Difference Engine"}, {})
+    assert is_from_elsewhere(tmp_path / "hardware.json")
+
+
+def test_no_results_are_from_nowhere(tmp_path: Path) -> None:
+    assert not is_from_elsewhere(tmp_path / "hardware.json")

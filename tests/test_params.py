@@ -512,7 +512,7 @@ def test_the_written_schema_is_one_and_takes_every_params_file(params_file: str,
 @pytest.mark.parametrize(
     ("section", "key", "registry"),
     [
-        ("ImagesParams", "source", "practise.images:SOURCES"),
+        ("ImagesParams", "source", "practise.images:OPENERS"),
         ("NetworkParams", "library", "practise.networks.libraries:LIBRARIES"),
         ("MethodParams", "criterion", "practise.scoring.criteria:SCORES"),
         ("RecoverParams", "start", "practise.recovery.start:BEGIN"),

@@ -89,9 +89,15 @@ def test_a_start_layer_by_layer_brings_thinner_networks_nearer(way):
 
 
 def test_a_start_for_blocks_is_none_for_filters_and_the_other_way_round():
-    with pytest.raises(RecoveryError, match="adaptors make up for dropped blocks"):
+    with pytest.raises(
+        RecoveryError,
+        match="adaptors does not make up for filters, should be one of weights, fskd, cd, cd_adam",
+    ):
         start_thinner(tiny_network(), "adaptors")
-    with pytest.raises(RecoveryError, match="cross distillation makes up for filters"):
+    with pytest.raises(
+        RecoveryError,
+        match="recover.start: cd does not make up for blocks, should be one of weights, adaptors",
+    ):
         start(tiny_network(), start="cd")
 
 

@@ -75,9 +75,26 @@ def test_a_copy_of_an_older_pipeline_is_made_anew(copy: Path) -> None:
 @pytest.mark.parametrize("hide", [False, True])
 def test_a_pipeline_of_ones_own_stays_where_it_is(copy: Path, hide: bool) -> None:
     copy.write_text("stages: {}\n")
-    with pytest.raises(EngineError, match="studies/paper/dvc.yaml: (is no copy of|differs from) dvc.yaml"):
+    with pytest.raises(
+        EngineError, match="studies/paper/dvc.yaml: is no copy of the project's dvc.yaml; move it away first"
+    ):
         study("paper", hide=hide)
     assert copy.read_text() == "stages: {}\n"
+
+
+def test_an_older_copy_is_told_of_and_can_be_hidden(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study("paper")
+    with open("dvc.yaml", "a") as pipeline:
+        pipeline.write("# changed since\n")
+    study()
+    assert "seen by DVC, but dvc.yaml has changed since: practise study paper" in capsys.readouterr().out
+    study("paper", hide=True)
+    assert not copy.exists()
+
+
+def test_hiding_needs_a_name(copy: Path) -> None:
+    with pytest.raises(EngineError, match=r"study: --hide: of which study \(known: .*paper.*\)\?"):
+        study(hide=True)
 
 
 def test_a_study_that_is_wrong_gets_no_copy(copy: Path) -> None:

@@ -50,13 +50,6 @@ def commit(tree: Path, message: str, *paths: str) -> None:
         subprocess.run([*GIT, *command], cwd=tree, check=True)
 
 
-def edit(file: Path, old: str, new: str) -> None:
-    """Replace the one place where a text stands in a file."""
-    text = file.read_text()
-    assert text.count(old) == 1, f"{file}: {old!r} stands there {text.count(old)} times"
-    file.write_text(text.replace(old, new))
-
-
 def dry_run(tree: Path, *options: str) -> Sequence[dict[str, str]]:
     """Return the jobs that Snakemake would run: rule, input, output, threads and command of each."""
     said = run_well(tree, "snakemake", "--dry-run", "--forceall", "--printshellcmds", *options)

@@ -6,11 +6,15 @@ directly or not, and nothing may be listed that the stage does not need.
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import get_args, get_origin
 
 import grimp
 import yaml
+
+from practise.settings.params import Params
+from practise.stages import STAGES
 
 PACKAGE = "practise"
 
@@ -47,22 +51,36 @@ def find_mistakes(deps: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """
     graph = grimp.build_graph(PACKAGE, exclude_type_checking_imports=True, cache_dir=None)
     for stage, listed in deps.items():
-        code = [path for path in listed if path.startswith(f"{PACKAGE}/")]
-        needed = sorted(map(file_of, needed_modules(graph, f"{PACKAGE}.stages.{stage}")))
+        module = f"{PACKAGE}.stages.{stage}"
+        if module not in graph.modules or stage not in STAGES:
+            yield f"dvc.yaml: {stage}: lacks {file_of(module)}, or its entry in {PACKAGE}.stages.STAGES"
+            continue
+        code = [path for path in listed if covers(PACKAGE, path)]
+        needed = sorted(map(file_of, needed_modules(graph, [module, *declaring_modules(stage)])))
         for file in needed:
             if not any(covers(path, file) for path in code):
                 yield f"dvc.yaml: {stage}: deps lack {file}, which it imports; list it, or its folder"
         for path in code:
             if not any(covers(path, file) for file in needed):
                 yield f"dvc.yaml: {stage}: deps list {path}, which it does not import; take it out"
+            elif code.count(path) > 1:
+                yield f"dvc.yaml: {stage}: deps list {path} twice; take one out"
             elif any(covers(other, path) for other in code if other != path):
                 yield f"dvc.yaml: {stage}: deps list {path} and its folder; take one out"
 
 
-def needed_modules(graph: grimp.ImportGraph, start: str) -> set[str]:
-    """Return a module and all that it imports, directly or not, but for the plumbing."""
+def declaring_modules(stage: str) -> set[str]:
+    """Return the modules that declare the sections which a stage reads, whose defaults shape its result."""
+    sections = {key.partition(".")[0] for key in (*STAGES[stage].reads, *STAGES[stage].opens)}
+    kinds = [Params.model_fields[section].annotation for section in sections]
+    classes = [get_args(kind)[1] if get_origin(kind) is dict else kind for kind in kinds]
+    return {kind.__module__ for kind in classes}
+
+
+def needed_modules(graph: grimp.ImportGraph, start: Iterable[str]) -> set[str]:
+    """Return modules and all that they import, directly or not, but for the plumbing."""
     found: set[str] = set()
-    waiting = [start]
+    waiting = list(start)
     while waiting:
         module = waiting.pop()
         if module not in found and module not in PLUMBING:

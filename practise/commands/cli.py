@@ -32,9 +32,6 @@ COMMANDS = {
 }
 """The other commands: name -> module:function."""
 
-SECTION_OF = {"network": "networks", "images": "images", "method": "methods"}
-"""Flags that must name an entry of a section of the params file."""
-
 INTERRUPTED = "interrupted; no half-written file is left, run the same command again"
 OUT_OF_MEMORY = "out of memory; set a smaller batch_size in the params file, or another device.name"
 
@@ -107,8 +104,10 @@ def _run_stage(name: str, words: list[str]) -> int:
 
 
 def _check_names(stage: str, values: Mapping[str, Any], params: "Params") -> None:
+    from practise.settings.problems import GRID_SECTIONS
+
     problems = []
-    for argument, section in SECTION_OF.items():
+    for section, argument in GRID_SECTIONS.items():
         entries, name = getattr(params, section), values.get(argument)
         if name is not None and name not in entries:
             problems.append(f"{stage}: {_flag(argument)}: {unknown(argument, name, entries)}")

@@ -19,7 +19,8 @@ READ = {
 def completion(shell: Literal["bash", "zsh", "fish"] | None = None, /) -> None:
     """Let a shell complete commands and flags.
 
-    They are written down for it, which imports every command once; completing then needs no Python.
+    They are written to a file for it, which imports every command once; completing then needs no Python. For
+    bash and zsh, a line in ~/.bashrc or ~/.zshrc reads the file.
 
     Args:
         shell: The shell; the one that this runs in when not given.

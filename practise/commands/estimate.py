@@ -179,10 +179,10 @@ def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) 
     for network, *_ in {layers_left(params, cell) for cell in grid}:
         spend("evaluate", network, timed * 2)
     rank, sources, made = params.rank, params.sources, params.synthesize
-    for study in rank_trials(params):
-        sets = paces[study.network].blocks + len(rank.criteria) * len(rank.counts)
-        each = recovering(params, rank.method) + Work(passed=evaluated[study.images])
-        spend("rank", study.network, each * sets)
+    for trial in rank_trials(params):
+        sets = paces[trial.network].blocks + len(rank.criteria) * len(rank.counts)
+        each = recovering(params, rank.method) + Work(passed=evaluated[trial.images])
+        spend("rank", trial.network, each * sets)
     for network in sources.networks:
         spend("synthesize", network, Work(trained=made.steps * made.num_images))
     for trial in source_trials(params):

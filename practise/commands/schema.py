@@ -11,7 +11,7 @@ SCHEMA_HEADER = "# Made by `practise schema` from practise/settings/params.py.\n
 
 
 def schema(*, out: Path) -> None:
-    """Write the JSON schema of the params file, for editors and for Snakemake's `validate`.
+    """Write the JSON schema of the params file, for editors.
 
     Args:
         out: The schema, YAML.

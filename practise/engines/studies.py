@@ -14,6 +14,9 @@ from practise.files import write_bytes
 FOLDER = Path("studies")
 """Where the params files of the studies lie, each in a folder of its own."""
 
+MARK = b"# The pipeline: "
+"""How every copy begins, also one of an earlier pipeline."""
+
 
 def study(name: str | None = None, /, *, hide: bool = False) -> None:
     """Let DVC see a study, or list those that there are.
@@ -23,44 +26,40 @@ def study(name: str | None = None, /, *, hide: bool = False) -> None:
         hide: Undo it; what was run, and DVC's record of it, stays.
 
     Raises:
-        EngineError: There is no such study, or its dvc.yaml was changed by hand.
+        EngineError: There is no such study, or a dvc.yaml lies there that is no copy of ours.
     """
     known = sorted(file.parent.name for file in FOLDER.glob("*/params.yaml"))
     if name is None:
+        if hide:
+            raise EngineError(f"study: --hide: of which study (known: {', '.join(known)})?")
         for each in known:
-            print(f"{each:<20} {'seen by DVC' if is_seen(each) else f'practise study {each}'}")
+            print(f"{each:<20} {describe(FOLDER / each / FILE.name)}")
         return
     if name not in known:
         raise EngineError(f"study: {unknown('study', name, known)}")
     copy = FOLDER / name / FILE.name
+    if copy.is_file() and not copy.read_bytes().startswith(MARK):
+        raise EngineError(f"{copy}: is no copy of the project's {FILE}; move it away first")
     if hide:
-        if copy.is_file():
-            check_copy(copy)
-            copy.unlink()
+        copy.unlink(missing_ok=True)
         print(f"DVC no longer sees the study {name}")
         return
     Pipeline(copy.with_name("params.yaml"))  # says what is wrong with it
-    if copy.is_file() and copy.read_bytes().partition(b"\n")[0] != FILE.read_bytes().partition(b"\n")[0]:
-        raise EngineError(f"{copy}: is no copy of {FILE}; move it away first")
     write_bytes(copy, FILE.read_bytes())
     print(f"DVC sees the study {name}: dvc repro {copy}")
 
 
-def is_seen(name: str) -> bool:
-    """Whether a study has its copy of `dvc.yaml`."""
-    return (FOLDER / name / FILE.name).is_file()
+def describe(copy: Path) -> str:
+    """Return whether DVC sees a study, and what to type where it does not, or sees an older pipeline.
 
-
-def check_copy(copy: Path) -> None:
-    """Make sure that a file is the copy that this command wrote.
-
-    Raises:
-        EngineError: It is another pipeline.
+    Args:
+        copy: Where the study's copy of `dvc.yaml` goes.
     """
-    if copy.read_bytes() != FILE.read_bytes():
-        raise EngineError(
-            f"{copy}: differs from {FILE}; `practise study {copy.parent.name}` makes it a copy again"
-        )
+    command = f"practise study {copy.parent.name}"
+    if not copy.is_file():
+        return command
+    is_current = copy.read_bytes() == FILE.read_bytes()
+    return "seen by DVC" if is_current else f"seen by DVC, but {FILE} has changed since: {command}"
 
 
 def check_seen(pipeline: Pipeline) -> None:
@@ -69,8 +68,9 @@ def check_seen(pipeline: Pipeline) -> None:
     Raises:
         EngineError: No `dvc.yaml` lies beside it, or another one.
     """
-    if not pipeline.file.is_file():
-        raise EngineError(
-            f"{pipeline.file}: no such file; make it with `practise study {pipeline.file.parent.name}`"
-        )
-    check_copy(pipeline.file)
+    copy = pipeline.file
+    mend = f"practise study {copy.parent.name}" if copy.parent.parent == FOLDER else f"cp {FILE} {copy}"
+    if not copy.is_file():
+        raise EngineError(f"{copy}: no such file; make it with `{mend}`")
+    if copy.read_bytes() != FILE.read_bytes():
+        raise EngineError(f"{copy}: differs from {FILE}; `{mend}` makes it a copy again")

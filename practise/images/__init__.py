@@ -2,9 +2,9 @@
 
 A source lists its training and evaluation images (`elpv`, `folder`), or images of anything without labels
 (`photographs`, `unlabelled`, `synthesized`); `sampling` draws the few that are handed over; `manifest` writes
-down which they are; `reading`, `loading` and `tiny` open them. A new source is one file with an opener and
-one line in `SOURCES`. `given` opens images that come without a params file. Only `loading`, `tiny` and
-`given` import torch.
+down which they are; `reading`, `loading` and `tiny_set` open them; `preprocessing` and `views` make of them
+what a network sees. What is known of each kind of source stands in `practise.images.params.SOURCES`; a new
+one is an entry there, and here a file with its opener and a line in `OPENERS`.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from practise.images.unlabelled import open_unlabelled
 Opener = Callable[[str, ImagesParams, str, DataParams], Source]
 """From the source's name, its settings, their place in the params file and where data lies to the source."""
 
-SOURCES: dict[str, Opener] = {
+OPENERS: dict[str, Opener] = {
     "elpv": open_elpv,
     "folder": open_folder,
     "photographs": open_photographs,
@@ -29,7 +29,7 @@ SOURCES: dict[str, Opener] = {
     "unlabelled": open_unlabelled,
 }
 
-__all__ = ["SOURCES", "Item", "Opener", "Source", "open_source"]
+__all__ = ["OPENERS", "Item", "Opener", "Source", "open_source"]
 
 
 def open_source(name: str, spec: ImagesParams, file: str = "params.yaml", data: DataParams = HERE) -> Source:
@@ -44,6 +44,6 @@ def open_source(name: str, spec: ImagesParams, file: str = "params.yaml", data: 
     Raises:
         ImageError: A folder, class list or package is missing or is not what it should be.
     """
-    if spec.source not in SOURCES:
-        raise ImageError(f"{file}: images.{name}.source: {unknown('source', spec.source, SOURCES)}")
-    return SOURCES[spec.source](name, spec, f"{file}: images.{name}", data)
+    if spec.source not in OPENERS:
+        raise ImageError(f"{file}: images.{name}.source: {unknown('source', spec.source, OPENERS)}")
+    return OPENERS[spec.source](name, spec, f"{file}: images.{name}", data)

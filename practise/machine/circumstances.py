@@ -1,6 +1,6 @@
 """What a result was made with, in the one shape that every result carries."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from practise.machine.hardware import device_name
 from practise.version import __version__
@@ -8,11 +8,16 @@ from practise.version import __version__
 if TYPE_CHECKING:
     import torch
 
-    from practise.settings.params import Params
+
+class Sections(Protocol):
+    """What `circumstances` asks of the params."""
+
+    def section_sha256(self, *keys: str) -> str:
+        """Return a hash of some of their parts."""
 
 
 def circumstances(
-    params: "Params", *sections: str, device: "torch.device | None" = None, **applicable: Any
+    params: Sections, *sections: str, device: "torch.device | None" = None, **applicable: Any
 ) -> dict[str, Any]:
     """Return what a result was made with, in the one shape that every result carries.
 

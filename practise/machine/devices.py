@@ -7,14 +7,15 @@ the same.
 import ctypes
 import os
 import platform
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, get_args
 
 from practise.errors import DeviceError, unknown
+from practise.machine.params import DeviceName
 
 if TYPE_CHECKING:
     import torch
 
-DEVICES = ("auto", "cpu", "cuda")
+DEVICES = get_args(DeviceName)
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 """Our names of number formats and torch's."""

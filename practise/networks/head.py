@@ -1,4 +1,4 @@
-"""The original network of a run: a linear head fitted over a frozen backbone, or the network as it comes.
+"""A linear head, fitted over a frozen backbone: the original network where no public one was trained.
 
 The customer of the paper brings a trained network. For images that no public network was trained on we make
 one: a backbone trained on ImageNet, and in place of its classifier a multinomial logistic regression on the

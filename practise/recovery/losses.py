@@ -1,6 +1,6 @@
 """What a recovery minimises: from the student's output, the original's and the labels to one number.
 
-What is known of each loss stands in `practise.recovery.params.LOSSES`; a new one is an entry there, and a
+What is known of each loss stands in `practise.recovery.registry.LOSSES`; a new one is an entry there, and a
 function of its name here.
 """
 

@@ -40,7 +40,9 @@ class Training(Section):
         "Share of an image's area that the smallest random crop covers; 1: no crop, flips alone.",
         official=0.08,
     )
-    lr: Positive = setting(5e-5, "Peak learning rate.", official=0.02)
+    lr: Positive = setting(
+        LearningRates().mimic, "Peak learning rate.", official=LearningRates.official().mimic
+    )
     weight_decay: NotNegative = setting(0.01, "Decoupled weight decay; SGD's is its own.", official=1e-4)
     batch_norm: BatchNorm = setting(
         "frozen",

@@ -4,8 +4,8 @@ The authors start from the original's weights and throw the adaptors that scored
 into the convolutions that read the stream, closed-form adaptors cost a second and spare dozens of steps.
 Rivals that work layer by layer are starts too; some need no step after it. And where the few images look
 unlike those of the network's training, both networks first take over their batch norm statistics
-(`batch_norm: adapted`). A new start is one function, in a file of its own if it is long, and one line in
-`STARTS`.
+(`batch_norm: adapted`). What each start makes up for stands in `practise.recovery.registry.STARTS`; a new one
+is an entry there, and here a function, in a file of its own if it is long, and a line in `BEGIN`.
 """
 
 import copy
@@ -20,6 +20,7 @@ from practise.networks.batch_norm import adapt_batch_norm_
 from practise.pruning.filters import find_readers
 from practise.pruning.plan import Pruning
 from practise.recovery.params import RecoveryRecipe
+from practise.recovery.registry import STARTS
 from practise.recovery.rivals.cd import OFFICIAL, CrossDistillation, refit_layers
 from practise.recovery.rivals.fskd import correct_layers_
 from practise.scoring.params import RidgeRecipe
@@ -44,6 +45,12 @@ def start_recovery(
     Raises:
         RecoveryError: the start is not one for what is pruned.
     """
+    pruned = "blocks" if pruning.filters_removed is None else "filters"
+    if pruned not in STARTS[recipe.start]:
+        known = ", ".join(name for name, made_up_for in STARTS.items() if pruned in made_up_for)
+        raise RecoveryError(
+            f"recover.start: {recipe.start} does not make up for {pruned}, should be one of {known}"
+        )
     teacher = network
     if recipe.batch_norm == "adapted":
         views = few.centre_views().to(next(network.parameters()).device)
@@ -58,10 +65,6 @@ def from_weights(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: Ridg
 
 def from_adaptors(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> nn.Module:
     """Closed-form adaptors around the dropped blocks, absorbed."""
-    if pruning.filters_removed is not None:
-        raise RecoveryError(
-            "adaptors make up for dropped blocks, not for filters; choose another recover.start"
-        )
     once = ridge.but(memory_mb=0)  # one pass: nothing to keep for others
     dropped = pruning.dropped_blocks
     return ClosedForm(teacher, dropped, few, once).absorb(dropped)
@@ -82,10 +85,6 @@ def from_cd(
     recipe: CrossDistillation,
 ) -> nn.Module:
     """Every layer behind thinned ones, refitted by cross distillation."""
-    if pruning.dropped_blocks:
-        raise RecoveryError(
-            "cross distillation makes up for filters, not for blocks; choose another recover.start"
-        )
     image_size = few.preprocessing.image_size
     kept = pruning.kept_filters(teacher, image_size)
     readers = find_readers(teacher, list(kept), image_size)

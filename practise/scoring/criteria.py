@@ -1,7 +1,7 @@
 """The criteria that rank blocks: from what a criterion is shown to a score for each block.
 
-What is known of each criterion stands in `practise.scoring.params.CRITERIA`; a new one is an entry there, and
-here a function of its name.
+What is known of each criterion stands in `practise.scoring.registry.CRITERIA`; a new one is an entry there,
+and here a function of its name.
 
 A criterion gives every block a score; the lowest is dropped first. Where the score is a cost, it is weighed
 against the latency that the block saves, as in the paper's s = R / tau; others are an order in themselves.

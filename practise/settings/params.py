@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, create_model
+from pydantic import ConfigDict, Field, create_model
 from pydantic_core import to_jsonable_python
 
 from practise.evaluation.params import EvaluateParams
@@ -48,14 +48,20 @@ class GridParams(Section):
     )
 
 
-def _overrides(name: str, *recipes: type[Section]) -> type[Section]:
+class Overrides(Section):
+    """Settings that replace the preset's; those that do not stand in the file are not there."""
+
+    model_config = ConfigDict(validate_default=False)
+
+
+def _overrides(name: str, *recipes: type[Section]) -> type[Overrides]:
     """Return a section in which every setting of the recipes may stand and none has to."""
     fields: dict[str, Any] = {}
     for recipe in recipes:
         for key, field in recipe.model_fields.items():
             kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-            fields.setdefault(key, (kind | None, Field(None, description=field.description)))
-    return create_model(name, __base__=Section, __doc__="Settings that replace the preset's.", **fields)
+            fields.setdefault(key, (kind, Field(None, description=field.description)))
+    return create_model(name, __base__=Overrides, __doc__=Overrides.__doc__, **fields)
 
 
 if TYPE_CHECKING:
@@ -87,7 +93,7 @@ class MethodParams(Section):
     def overrides(self, stage: str) -> dict[str, Any]:
         """Return the keys, with their values, that this method replaces in a stage's preset."""
         section: Section | None = getattr(self, stage)
-        return {} if section is None else section.model_dump(exclude_none=True)
+        return {} if section is None else section.model_dump(exclude_unset=True)
 
 
 class RankParams(Section):
@@ -157,7 +163,9 @@ class Params(Section):
         return to_jsonable_python(found)
 
     def only(self, keys: Iterable[str]) -> "Params":
-        """Return the params with the parts alone that a stage has declared to read, and the study.
+        """Return the params with the sections alone that a stage has declared to read, and the study.
+
+        Of networks, images and methods it gets the entries that it has declared.
 
         Args:
             keys: Dotted keys such as `score`, `methods.practise` or `data.root`.
@@ -166,7 +174,10 @@ class Params(Section):
         for key in [*keys, "study"]:
             section, _, entry = key.partition(".")
             whole = getattr(self, section)
-            entries[section] |= {entry} if entry and isinstance(whole, dict) else set(dict(whole))
+            if isinstance(whole, dict):
+                entries[section] |= {entry} if entry else whole.keys()
+            else:
+                entries[section] = set()
         kept: dict[str, Any] = {name: Undeclared(name) for name in type(self).model_fields}
         for section, names in entries.items():
             whole = getattr(self, section)
@@ -183,6 +194,8 @@ class Undeclared:
         self.section = section
 
     def __getattr__(self, *key: Any) -> Any:
+        if str(*key).startswith("__"):
+            raise AttributeError(*key)  # Python itself asks, such as when copying
         raise AssertionError(f"params.{self.section}: is read by a stage that does not declare it")
 
     __getitem__ = __iter__ = __len__ = __contains__ = __getattr__
@@ -191,14 +204,16 @@ class Undeclared:
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of the params file, for editors.
 
-    It holds no defaults, so that validating a configuration never changes it.
+    It holds no values of presets, so that validating a configuration never changes it.
     """
     schema = Params.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_without_defaults(schema)}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_without_values(schema)}
 
 
-def _without_defaults(node: Any) -> Any:
+def _without_values(node: Any) -> Any:
     if isinstance(node, dict):
-        kept = {key: value for key, value in node.items() if key != "default" or isinstance(value, dict)}
-        return {key: _without_defaults(value) for key, value in kept.items()}
-    return [_without_defaults(item) for item in node] if isinstance(node, list) else node
+        properties = {name: _without_values(value) for name, value in node.get("properties", {}).items()}
+        rest = {key: value for key, value in node.items() if key not in ("default", "official", "properties")}
+        kept = {key: _without_values(value) for key, value in rest.items()}
+        return {**kept, "properties": properties} if properties else kept
+    return [_without_values(item) for item in node] if isinstance(node, list) else node

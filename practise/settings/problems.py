@@ -41,6 +41,7 @@ BOUNDS = {
     "less_than_equal": ("le", "at most"),
 }
 GRID_SECTIONS = {"networks": "network", "images": "images", "methods": "method"}
+"""Sections whose entries the grid names, and what an entry is called in messages and flags."""
 
 
 def check_values(values: Any, source: str = "params.yaml") -> Params:

@@ -26,7 +26,7 @@ wildcard_constraints:
 
 
 def code(stage):
-    """The modules of ours that shape a stage's result."""
+    """The files of ours that shape a stage's result."""
     return PLAN.code(stage)
 
 

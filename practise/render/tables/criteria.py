@@ -26,8 +26,8 @@ def render_criteria(frame: pd.DataFrame) -> RenderedTable:
     """
     counts = sorted(frame["count"].unique())
     rows = []
-    for study, cells in groups(frame, SAMPLE_SETTING):
-        setting = dict(zip(SAMPLE_TITLES, map(str, study), strict=True))
+    for trial, cells in groups(frame, SAMPLE_SETTING):
+        setting = dict(zip(SAMPLE_TITLES, map(str, trial), strict=True))
         rivals = cells[cells["criterion"] != ORACLE]
         winners = {
             _heading(count): best(rivals[rivals["count"] == count].groupby("criterion")["top1"].mean(), 1)
@@ -72,7 +72,7 @@ def _caption(frame: pd.DataFrame, hidden: set[str]) -> str:
     blocks = " / ".join(str(count) for count in frame["num_blocks"].unique())
     original = " / ".join(number(value, 1) for value in frame["top1_original"].unique())
     phrases = [*setting_caption(frame, hidden), f"{blocks} blocks that can be dropped"]
-    phrases += [f"top-1 on {evaluated} held-out images ({original} % at first)"]
+    phrases += [f"top-1 on {evaluated} held-out images ({original} % before pruning)"]
     phrases += [seeds_caption([frame["seed"].nunique()])]
     recipe = f"the recipe of {method_title(first['method'])} (preset {first['preset']})"
     return (

@@ -24,8 +24,8 @@ def render_oracle(frame: pd.DataFrame) -> RenderedTable:
     """
     criteria = list(frame["criterion"].unique())
     rows = []
-    for study, cells in groups(frame, SAMPLE_SETTING):
-        setting = dict(zip(SAMPLE_TITLES, map(str, study), strict=True))
+    for trial, cells in groups(frame, SAMPLE_SETTING):
+        setting = dict(zip(SAMPLE_TITLES, map(str, trial), strict=True))
         for (block,), own in groups(cells.sort_values("position", kind="stable"), ("block",)):
             seeds = own.drop_duplicates("seed")
             places = own.groupby("criterion")["place"].mean()

@@ -31,34 +31,34 @@ ORACLE_COLUMNS = (
 
 
 class Judged(NamedTuple):
-    """A criterion of one study beside the truth.
+    """A criterion of one trial beside the truth.
 
     Attributes:
-        study: The study.
-        result: The study's result.
+        trial: The trial.
+        result: The trial's result.
         criterion: What the result says of the criterion.
         correlations: The rank correlations, of scores and of the orders per latency, by their columns.
     """
 
-    study: Trial
+    trial: Trial
     result: dict[str, Any]
     criterion: dict[str, Any]
     correlations: dict[str, float | None]
 
 
 def criteria_frame(params: Params) -> pd.DataFrame:
-    """Return one row per study, criterion and number of blocks: the accuracy without the blocks it drops.
+    """Return one row per trial, criterion and number of blocks: the accuracy without the blocks it drops.
 
     `rank_correlation` is Spearman's, of the scores with the accuracy that the oracle loses;
     `rank_correlation_per_latency` of the places in which the two would drop the blocks. Both are empty where
     a criterion scores all blocks alike, and the oracle's with a single seed.
 
     Raises:
-        FileError: A result of the studies is missing or damaged.
+        FileError: A result of the trials is missing or damaged.
     """
     rows = [
         {
-            **_columns(judged.study),
+            **_columns(judged.trial),
             **{key: judged.criterion[key] for key in ("criterion", "per_latency")},
             **{key: choice[key] for key in ("count", "latency_reduction", "top1")},
             "dropped_blocks": " ".join(choice["dropped_blocks"]),
@@ -73,17 +73,17 @@ def criteria_frame(params: Params) -> pd.DataFrame:
 
 
 def oracle_frame(params: Params) -> pd.DataFrame:
-    """Return one row per study, criterion and block: its score, its place, and the accuracy without it.
+    """Return one row per trial, criterion and block: its score, its place, and the accuracy without it.
 
     Raises:
-        FileError: A result of the studies is missing or damaged.
+        FileError: A result of the trials is missing or damaged.
     """
     rows: list[dict[str, Any]] = []
     for judged in _judge(params):
         criterion, places = judged.criterion, _places(judged.criterion)
         rows += [
             {
-                **_columns(judged.study),
+                **_columns(judged.trial),
                 "criterion": criterion["criterion"],
                 "block": block["name"],
                 "position": position,
@@ -98,21 +98,21 @@ def oracle_frame(params: Params) -> pd.DataFrame:
 
 
 def _judge(params: Params) -> Iterator[Judged]:
-    """Give every criterion of every study, held against the oracles of all seeds of its setting."""
+    """Give every criterion of every trial, held against the oracles of all seeds of its setting."""
     results = Results(params)
-    read = {study: results.read(results.paths.rank(study), "rank") for study in rank_trials(params)}
-    oracles = {study: _criterion(result, ORACLE) for study, result in read.items()}
-    for study, result in read.items():
-        alike = [other for other in read if other.folder.parent == study.folder.parent]
+    read = {trial: results.read(results.paths.rank(trial), "rank") for trial in rank_trials(params)}
+    oracles = {trial: _criterion(result, ORACLE) for trial, result in read.items()}
+    for trial, result in read.items():
+        alike = [other for other in read if other.folder.parent == trial.folder.parent]
         for criterion in result["criteria"]:
-            others = [other for other in alike if criterion["criterion"] != ORACLE or other != study]
+            others = [other for other in alike if criterion["criterion"] != ORACLE or other != trial]
             losses = _mean(pd.Series(oracles[other]["scores"], dtype=float) for other in others)
             orders = _mean(_places(oracles[other]) for other in others)
             correlations = {
                 "rank_correlation": rank_correlation(pd.Series(criterion["scores"], dtype=float), losses),
                 "rank_correlation_per_latency": rank_correlation(_places(criterion), orders),
             }
-            yield Judged(study, result, criterion, correlations)
+            yield Judged(trial, result, criterion, correlations)
 
 
 def rank_correlation(one: pd.Series, other: pd.Series) -> float | None:
@@ -142,6 +142,6 @@ def _criterion(result: dict[str, Any], name: str) -> dict[str, Any]:
     return next(criterion for criterion in result["criteria"] if criterion["criterion"] == name)
 
 
-def _columns(study: Trial) -> dict[str, Any]:
-    values = (study.network, study.images, study.num_images, study.seed)
+def _columns(trial: Trial) -> dict[str, Any]:
+    values = (trial.network, trial.images, trial.num_images, trial.seed)
     return dict(zip((*SAMPLE_SETTING, "seed"), values, strict=True))

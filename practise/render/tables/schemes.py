@@ -201,7 +201,7 @@ def _caption(frame: pd.DataFrame, hidden: set[str]) -> str:
         if (frame["target_reduction"] < 1).all() and set(frame["match"]) == {"latency"}
         else ""
     )
-    order = " In each setting the most accurate stands last." if frame["method"].nunique() > 1 else ""
+    order = " Methods are in order of accuracy." if frame["method"].nunique() > 1 else ""
     return f"{sentence(phrases)}{matched}{order} Latency measured on {hardware_line(frame)}."
 
 
