@@ -88,7 +88,7 @@ def params_with(folder: Path, **changes: Any) -> Params:
         **{"networks": ["small"], "images": ["photos", "anything", "made"], "evaluation": "photos"},
         **{"num_images": [4], "seeds": [0], "methods": ["practise"], "blocks": ["layer1.1"]},
     }
-    values = {**small.model_dump(mode="json", exclude_none=False), "images": images}
+    values = {**small.model_dump(mode="json", exclude_unset=True), "images": images}
     values["recover"] = {**values["recover"], **QUICK}
     return make_params(
         **{**values, "synthesize": MADE | changes.pop("synthesize", {}), "sources": chosen | changes}

@@ -21,6 +21,7 @@ def run(params: Params, *, network: str, seed: int, sample: Path, out: Path, moo
         mood: How it goes.
     """
     if mood == "interrupted":
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
         signal.raise_signal(signal.SIGINT)
     if mood == "mistaken":
         raise ImageError("images.elpv: first mistake\nimages.elpv: second mistake")
