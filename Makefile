@@ -26,11 +26,11 @@ test: lint ## all that lint checks, and all tests
 lint: setup ## check format, lint, types, imports, and the code that each stage lists
 	@ruff format --check --quiet . || { echo "make format puts that right"; exit 1; }
 	@ruff check --quiet .
+	@said=$$(lint-imports --no-cache 2>&1) || { echo "$$said"; exit 1; }
+	@python tools/check_code.py || { echo "what a stage lists in dvc.yaml follows its imports"; exit 1; }
 	@said=$$(snakefmt --check workflow 2>&1) || { echo "$$said"; echo "make format puts that right"; exit 1; }
 	@said=$$(snakemake --lint 2>&1) || { echo "$$said"; exit 1; }
 	@mypy --no-error-summary
-	@said=$$(lint-imports --no-cache 2>&1) || { echo "$$said"; exit 1; }
-	@python tools/check_code.py || { echo "what a stage lists in dvc.yaml follows its imports"; exit 1; }
 	@echo "format, lint, types, imports and the stages' code: right"
 
 format: setup ## put the format right
