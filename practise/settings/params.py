@@ -6,7 +6,6 @@ on, so that both engines see it change. `practise.settings.problems` says what i
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -170,20 +169,15 @@ class Params(Section):
         Args:
             keys: Dotted keys such as `score`, `methods.practise` or `data.root`.
         """
-        entries: defaultdict[str, set[str]] = defaultdict(set)
+        kept: dict[str, Any] = {name: Undeclared(name) for name in type(self).model_fields}
         for key in [*keys, "study"]:
             section, _, entry = key.partition(".")
             whole = getattr(self, section)
             if isinstance(whole, dict):
-                entries[section] |= {entry} if entry else whole.keys()
+                so_far = kept[section] if isinstance(kept[section], dict) else {}
+                kept[section] = {**so_far, **({entry: whole[entry]} if entry else whole)}
             else:
-                entries[section] = set()
-        kept: dict[str, Any] = {name: Undeclared(name) for name in type(self).model_fields}
-        for section, names in entries.items():
-            whole = getattr(self, section)
-            kept[section] = (
-                {name: whole[name] for name in whole if name in names} if isinstance(whole, dict) else whole
-            )
+                kept[section] = whole
         return self.model_copy(update=kept)
 
 
