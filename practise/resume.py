@@ -9,15 +9,16 @@ import hashlib
 import json
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from practise.files import atomic
 
 SECONDS_BETWEEN_SAVES = 20.0
+Answer = TypeVar("Answer")
 
 
 class Resume:
@@ -61,7 +62,7 @@ class Resume:
 
 
 class Answers:
-    """Numbers by name, each computed once; a run that was killed finds those that it had.
+    """Numbers and tensors by name, each computed once; a run that was killed finds those that it had.
 
     Args:
         resume: where they are kept meanwhile.
@@ -69,11 +70,18 @@ class Answers:
 
     def __init__(self, resume: Resume) -> None:
         self.resume = resume
-        self.known: dict[str, float] = resume.load() or {}
+        self.known: dict[str, Any] = resume.load() or {}
 
-    def find(self, name: str, compute: Callable[[], float]) -> float:
-        """The number of that name, computed if it is not known yet."""
+    def find(self, name: str, compute: Callable[[], Answer]) -> Answer:
+        """The answer of that name, computed if it is not known yet."""
         if name not in self.known:
             self.known[name] = compute()
             self.resume.save_now_and_then(lambda: self.known)
-        return self.known[name]
+        answer: Answer = self.known[name]
+        return answer
+
+    def remember(
+        self, name: str, compute: Callable[[Sequence[str]], Answer]
+    ) -> Callable[[Sequence[str]], Answer]:
+        """A function of several words whose answers are remembered."""
+        return lambda words: self.find(f"{name} {' '.join(words)}", lambda: compute(words))

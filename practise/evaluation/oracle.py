@@ -1,115 +1,131 @@
-"""What a choice of blocks is really worth: drop them, recover, and measure the accuracy.
+"""What dropping blocks really costs: drop them, recover, and compare with the original on unseen images.
 
-That is the oracle which every criterion tries to foretell. It sees the evaluation images and takes as long as
-as many recoveries, so it is no way to choose blocks but a way to judge criteria.
+That is the oracle which every criterion tries to foretell. What is lost is told as the divergence of the
+class probabilities from those of the original that the recovery mimics, KL(original ‖ recovered), because
+accuracy on some hundred images hardly repeats itself from seed to seed; accuracy stands beside it. The oracle
+sees the evaluation images and takes as long as as many recoveries, so it is no way to choose blocks but a way
+to judge criteria.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
-from practise.errors import SelectionError
-from practise.progress import track
-from practise.pruning.selection import rank_blocks
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
 
-Top1 = Callable[[tuple[str, ...]], float]
-"""From blocks to the accuracy of the network that was recovered without them, in percent."""
+from practise.errors import NetworkError
+from practise.evaluation.recovered import Recovering, recover_student
+from practise.images.loading import Batch
+from practise.images.tiny_set import TinySet
+from practise.pruning.plan import Pruning
+from practise.pruning.selection import Goal, select_lowest
+from practise.recovery.start import start_recovery
+from practise.recovery.training import share_views
 
-
-@dataclass(frozen=True)
-class Choice:
-    """The blocks that a criterion drops when it has to drop so many.
-
-    Attributes:
-        count: how many blocks.
-        dropped_blocks: their names, in network order.
-        latency_reduction: the sum of their tau.
-        top1: the accuracy after recovery, in percent.
-    """
-
-    count: int
-    dropped_blocks: Sequence[str]
-    latency_reduction: float
-    top1: float
+FEWEST, MOST = 2, 6
+"""How many blocks a set that is drawn at random has, at least and at most."""
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """What one criterion says of the blocks, and what comes of it.
+class Lost:
+    """What a network loses against the original, image by image.
 
     Attributes:
-        criterion: its name.
-        per_latency: whether scores are weighed against the latency.
-        scores: by block.
-        order: the blocks, the one to go first in front.
-        choices: what it drops at each count.
+        kl: KL(original ‖ network) of the class probabilities in nats, one for each image, fp32.
+        right: whether the network names the right class.
     """
 
-    criterion: str
-    per_latency: bool
-    scores: Mapping[str, float]
-    order: Sequence[str]
-    choices: Sequence[Choice]
-
-    def describe(self) -> dict[str, Any]:
-        """The same as plain values, for a result."""
-        return asdict(self)
+    kl: np.ndarray
+    right: np.ndarray
 
 
-def ask_oracle(blocks: Sequence[str], original: float, top1: Top1) -> dict[str, float]:
-    """The accuracy that is lost without each block alone, in points.
+class Oracle:
+    """Recovers a network without some blocks, as often as it is asked; the recoveries share their views.
 
     Args:
-        blocks: names.
-        original: the original's accuracy, in percent.
-        top1: finds accuracies.
+        network: the original on its device, in evaluation mode; it is not changed.
+        few: the images to recover on.
+        batches: gives the evaluation images.
+        way: how to recover.
     """
-    return {block: original - top1((block,)) for block in track(blocks, "drop one block and recover")}
 
-
-def check_counts(counts: Sequence[int], reductions: Mapping[str, float]) -> None:
-    """Make sure that so many blocks can be dropped, before hours are spent.
-
-    Args:
-        counts: how many blocks are to be dropped.
-        reductions: tau of the blocks.
-
-    Raises:
-        SelectionError: there are not so many blocks that save time.
-    """
-    useful = sum(reduction > 0 for reduction in reductions.values())
-    if max(counts, default=0) > useful:
-        raise SelectionError(
-            f"dropping {max(counts)} blocks is out of reach: {useful} save time here; lower rank.counts"
+    def __init__(
+        self, network: nn.Module, few: TinySet, batches: Callable[[], Iterable[Batch]], way: Recovering
+    ) -> None:
+        self.network, self.few, self.batches, self.way = network, few, batches, way
+        _, self.mimicked = start_recovery(
+            network, Pruning(()), few, way.recipe.but(start="weights"), way.ridge
         )
+        self.theirs, self.labels = self.ask(self.mimicked)
+        self.bank = share_views(self.mimicked, few, way.loss, way.recipe)
+
+    def ask(self, network: nn.Module) -> tuple[Float[Tensor, "n classes"], Int64[Tensor, " n"]]:
+        """The logarithms of a network's class probabilities on the evaluation images, and their classes.
+
+        Raises:
+            NetworkError: a logit is not finite.
+        """
+        device = next(self.network.parameters()).device
+        network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        logits, labels = [], []
+        with torch.inference_mode():
+            for images, classes in self.batches():
+                views = images.to(device).contiguous(memory_format=torch.channels_last)
+                logits.append(network(views).float().cpu())
+                labels.append(classes)
+        found = torch.cat(logits)
+        if not found.isfinite().all():
+            raise NetworkError("the recovered network gives logits that are not finite; lower recover.lr")
+        return found.log_softmax(1), torch.cat(labels)
+
+    def lost_without(self, blocks: Sequence[str]) -> Lost:
+        """What is lost without the blocks, after a recovery."""
+        student = recover_student(self.network, self.few, Pruning(blocks), self.way, self.bank)
+        return self.lost_by(student)
+
+    def lost_by(self, network: nn.Module) -> Lost:
+        """What a network loses as it is."""
+        ours, labels = self.ask(network)
+        kl = (self.theirs.exp() * (self.theirs - ours)).sum(1)
+        return Lost(kl.numpy(), (ours.argmax(1) == labels).numpy())
 
 
-def follow(
-    criterion: str,
-    scores: Mapping[str, float],
-    per_latency: bool,
-    reductions: Mapping[str, float],
-    counts: Sequence[int],
-    top1: Top1,
-) -> Ranking:
-    """Drop blocks in the order that a criterion gives.
+def draw_sets(blocks: Sequence[str], count: int, seed: int = 0) -> list[tuple[str, ...]]:
+    """Different random sets of two to six blocks, every size alike; the same for the same blocks.
 
     Args:
-        criterion: its name.
-        scores: by block, in network order.
-        per_latency: whether scores are weighed against the latency.
-        reductions: tau of the blocks.
-        counts: how many blocks to drop.
-        top1: finds accuracies.
-
-    Raises:
-        SelectionError: there are not so many blocks that save time.
+        blocks: names, in network order.
+        count: how many sets, at most.
+        seed: draws them.
     """
-    check_counts(counts, reductions)
-    useful = {name: reductions[name] for name in scores if reductions[name] > 0}
-    order = rank_blocks(scores, useful, per_latency=per_latency)
-    choices = []
-    for count in counts:
-        dropped = tuple(name for name in useful if name in order[:count])
-        choices.append(Choice(count, dropped, sum(useful[name] for name in dropped), top1(dropped)))
-    return Ranking(criterion, per_latency, dict(scores), order, choices)
+    generator = np.random.default_rng(seed)
+    sizes = range(FEWEST, min(MOST, len(blocks) - 1) + 1)
+    drawn: dict[tuple[str, ...], None] = {}
+    for _ in range(100 * count if sizes else 0):
+        if len(drawn) == count:
+            break
+        places = generator.choice(len(blocks), generator.choice(sizes), replace=False)
+        drawn[tuple(blocks[place] for place in sorted(places))] = None
+    return list(drawn)
+
+
+def draw_sets_that_meet(goal: Goal, count: int, seed: int = 0) -> list[tuple[str, ...]]:
+    """Different random sets of blocks that meet a goal: what a choice is held against.
+
+    Args:
+        goal: what to reach.
+        count: how many sets, at most.
+        seed: draws them.
+    """
+    generator = np.random.default_rng(seed)
+    drawn: dict[tuple[str, ...], None] = {}
+    for _ in range(20 * count):
+        if len(drawn) == count:
+            break
+        places = map(float, generator.permutation(len(goal.worth)))
+        drawn[tuple(select_lowest(dict(zip(goal.worth, places, strict=True)), goal, per_latency=False))] = (
+            None
+        )
+    return list(drawn)

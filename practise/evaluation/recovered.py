@@ -12,7 +12,7 @@ from practise.images.tiny_set import TinySet
 from practise.pruning.plan import Pruning
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.start import start_recovery
-from practise.recovery.training import ViewBank, recover_, share_views
+from practise.recovery.training import ViewBank, recover_
 from practise.scoring.params import RidgeRecipe
 
 
@@ -52,20 +52,28 @@ class RecoveredAccuracy:
         pruned = pruning.apply_(copy.deepcopy(self.network), self.few.preprocessing.image_size)
         return self.of(pruned)
 
-    def after(self, pruning: Pruning, way: Recovering, bank: ViewBank | None = None) -> float:
+    def after(self, pruning: Pruning, way: Recovering) -> float:
         """Top-1 of the pruned network after a recovery, in percent.
 
         Args:
             pruning: what goes.
             way: how to recover.
-            bank: the training views, where several recoveries share them (see `share`).
         """
-        student, teacher = start_recovery(self.network, pruning, self.few, way.recipe, way.ridge)
-        recover_(student, teacher, self.few, way.loss, way.recipe, bank=bank)
-        return self.of(student)
+        return self.of(recover_student(self.network, self.few, pruning, way))
 
-    def share(self, way: Recovering) -> ViewBank | None:
-        """The training views that all recoveries of one way may share; None where each draws its own."""
-        from_weights = way.recipe.but(start="weights")
-        _, teacher = start_recovery(self.network, Pruning(()), self.few, from_weights, way.ridge)
-        return share_views(teacher, self.few, way.loss, way.recipe)
+
+def recover_student(
+    network: nn.Module, few: TinySet, pruning: Pruning, way: Recovering, bank: ViewBank | None = None
+) -> nn.Module:
+    """The pruned network, recovered.
+
+    Args:
+        network: the original on its device, in evaluation mode; it is not changed.
+        few: the images to recover on.
+        pruning: what goes.
+        way: how to recover.
+        bank: the training views, where several recoveries share them.
+    """
+    student, teacher = start_recovery(network, pruning, few, way.recipe, way.ridge)
+    recover_(student, teacher, few, way.loss, way.recipe, bank=bank)
+    return student

@@ -19,6 +19,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from practise.errors import SelectionError
 from practise.progress import track
+from practise.pruning.params import Search
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,25 @@ def _excess(every: float, together: float) -> float:
     return (together - every) / every**2 if every > 0 else 0.0
 
 
+def search_blocks(
+    search: Search, of_set: Callable[[Sequence[str]], float], goal: Goal, *, per_latency: bool
+) -> list[str]:
+    """The blocks that a search drops for a goal, in network order.
+
+    Args:
+        search: its name.
+        of_set: what a set of blocks costs, given in network order.
+        goal: what to reach.
+        per_latency: whether a score is weighed against the reduction; where it is not, the lowest go.
+    """
+    if search == "progressive" and per_latency:
+        return select_progressively(of_set, goal)
+    scores = {name: of_set([name]) for name in goal.worth}
+    if search == "knapsack" and per_latency:
+        return select_knapsack(scores, goal)
+    return select_lowest(scores, goal, per_latency=per_latency)
+
+
 def select_lowest(scores: Mapping[str, float], goal: Goal, *, per_latency: bool) -> list[str]:
     """The blocks of lowest score that meet the goal, in network order: the paper's choice.
 
@@ -215,14 +235,14 @@ def select_knapsack(scores: Mapping[str, float], goal: Goal) -> list[str]:
     return [name for name, taken in zip(names, solution.x, strict=True) if taken > 0.5]
 
 
-def select_progressively(distance: Callable[[Sequence[str]], float], goal: Goal) -> list[str]:
-    """The blocks that a greedy search over joint recoverability drops, in network order.
+def select_progressively(of_set: Callable[[Sequence[str]], float], goal: Goal) -> list[str]:
+    """The blocks that a greedy search over the scores of whole sets drops, in network order.
 
-    Each step drops the block that adds least to R of the set per latency saved; the last step, the block of
-    least R among those that meet the goal.
+    Each step drops the block that adds least to the set's score per latency saved; the last step, the block
+    of least score among those that meet the goal.
 
     Args:
-        distance: R of a set of blocks, given in network order.
+        of_set: what a set of blocks costs, given in network order.
         goal: what to reach.
     """
     goal = goal.attainable()
@@ -232,7 +252,7 @@ def select_progressively(distance: Callable[[Sequence[str]], float], goal: Goal)
         sets = {name: in_order([*chosen, name], goal) for name in goal.worth if name not in chosen}
         sets = {name: blocks for name, blocks in sets.items() if goal.within_reach_of(blocks)}
         steps = track(sets.items(), f"choose block {len(chosen) + 1}", len(sets))
-        joint = {name: distance(blocks) for name, blocks in steps}
+        joint = {name: of_set(blocks) for name, blocks in steps}
         last = [name for name, blocks in sets.items() if goal.met_by(blocks)]
         added = {name: joint[name] - reached for name in joint}
         best = min(added, key=lambda name: weigh(added[name], goal.reductions[name]))

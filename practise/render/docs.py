@@ -28,13 +28,13 @@ from practise.render.names import (
     count_of,
     criterion_title,
     hardware_line,
-    mean_and_std,
     number,
     plus_minus,
     plus_minus_time,
     target_title,
 )
 from practise.render.tables.captions import seeds_caption
+from practise.render.tables.rankings import LEAST_CEILING
 from practise.render.tables.writing import TABLES, write_rendered
 from practise.render.tidy import SAMPLE_SETTING, best, groups, read_frame
 from practise.settings.grid import Paths
@@ -267,17 +267,17 @@ def picture(folder: Path) -> str:
 
 def criteria_picture(folder: Path) -> str:
     """Return the figure of the criteria with their rank correlations in words."""
-    frame = read_frame(folder / "criteria.csv").drop_duplicates([*SAMPLE_SETTING, "seed", "criterion"])
+    frame = read_frame(folder / "criteria.csv").drop_duplicates([*SAMPLE_SETTING, "criterion"])
     words = [
-        f"{criterion_title(criterion)} {mean_and_std(own['rank_correlation'], 2)}"
-        for (criterion,), own in groups(frame, ("criterion",))
-        if own["rank_correlation"].notna().any()
+        f"{criterion_title(row['criterion'])} {number(row['correlation_sets'], 2)}"
+        for _, row in frame.iterrows()
+        if pd.notna(row["correlation_sets"]) and not row["ceiling_sets"] < LEAST_CEILING
     ]
+    told = f" Rank correlation over random sets: {', '.join(words)}." if words else ""
     return _picture(
         folder,
         "criteria",
-        "Each criterion's score of a block against the accuracy without that block. Rank correlation of the "
-        f"scores with the accuracy lost: {', '.join(words)}.",
+        f"Each criterion's score of sets of blocks against what is lost without them.{told}",
     )
 
 

@@ -28,8 +28,8 @@ BETWEEN_SEEDS = "; "
 """What stands between the `dropped_blocks` of several seeds, in frames with one row for all of them."""
 
 WORDS = (
-    *("network", "images", "method", "style", "preset", "match", "criterion", "loss", "pruned"),
-    *("kind", "evaluation", "block", "dropped_block", "dropped_blocks", "paper_source"),
+    *("network", "images", "method", "style", "preset", "match", "criterion", "search", "loss", "pruned"),
+    *("kind", "evaluation", "block", "dropped_block", "dropped_blocks", "best_known", "paper_source"),
     *("claim", "ours", "against", "device_name", "device", "dtype"),
 )
 """The columns that hold words even where they look like numbers or are empty."""

@@ -1,15 +1,17 @@
-"""The criteria that rank blocks: from what a criterion is shown to a score for each block.
+"""The criteria that rank blocks: from what a criterion is shown to what dropping a set of blocks costs.
 
 What is known of each criterion stands in `practise.scoring.registry.CRITERIA`; a new one is an entry there,
-and here a function of its name.
+and here a function of its name, which imports what does the work.
 
-A criterion gives every block a score; the lowest is dropped first. Where the score is a cost, it is weighed
-against the latency that the block saves, as in the paper's s = R / tau; others are an order in themselves.
-Only those that look at the network and the images import torch.
+A criterion says of any set of blocks what their drop costs; the lowest is dropped first. Where the score is a
+cost, it is weighed against the latency that the blocks save, as in the paper's s = R / tau; others are an
+order in themselves. Only those that look at the network and the images import torch.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +21,10 @@ if TYPE_CHECKING:
 
     from practise.images.tiny_set import TinySet
     from practise.scoring.params import RidgeRecipe, SgdRecipe
+    from practise.scoring.recoverability import ClosedForm
 
-Scores = Iterator[tuple[str, float]]
+OfSet = Callable[[Sequence[str]], float]
+"""From the names of the blocks that go together, in network order, to what that costs."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +33,24 @@ class Look:
 
     Attributes:
         network: the original, in evaluation mode on its device.
+        blocks: names of the droppable blocks in network order.
         few: the images.
         recipe: how recoverability is found.
-        done: scores that a killed run has left.
+        ridge: how adaptors are fitted where that is done in closed form.
     """
 
     network: "nn.Module"
+    blocks: Sequence[str]
     few: "TinySet"
     recipe: "RidgeRecipe | SgdRecipe"
-    done: Mapping[str, float] = field(default_factory=dict)
+    ridge: "RidgeRecipe"
+
+    @cached_property
+    def closed_form(self) -> "ClosedForm":
+        """Adaptors in closed form, for all criteria that fit them."""
+        from practise.scoring.recoverability import ClosedForm
+
+        return ClosedForm(self.network, self.blocks, self.few, self.ridge)
 
 
 @dataclass(frozen=True)
@@ -61,52 +74,71 @@ class Question:
         return self.look
 
 
-def score_random(question: Question) -> Scores:
+def add_up(scores: Mapping[str, float]) -> OfSet:
+    """A set costs as much as its blocks one by one."""
+    return lambda blocks: math.fsum(scores[block] for block in blocks)
+
+
+def score_random(question: Question) -> OfSet:
     """Places in an order that the seed draws: what any criterion should beat."""
     places = np.random.default_rng(question.seed).permutation(len(question.blocks))
-    yield from zip(question.blocks, map(float, places), strict=True)
+    return add_up(dict(zip(question.blocks, map(float, places), strict=True)))
 
 
-def score_first_blocks(question: Question) -> Scores:
+def score_first_blocks(question: Question) -> OfSet:
     """The place in the network: the paper's baseline drops the first blocks."""
-    for place, block in enumerate(question.blocks):
-        yield block, float(place)
+    return add_up({block: float(place) for place, block in enumerate(question.blocks)})
 
 
-def score_latency(question: Question) -> Scores:
+def score_latency(question: Question) -> OfSet:
     """The same cost for each block, so that the one which saves most goes first."""
-    for block in question.blocks:
-        yield block, 1.0
+    return lambda blocks: float(len(blocks))
 
 
-def score_feature_change(question: Question) -> Scores:
-    """Mean squared change of the features before pooling when the block is gone and nothing is adapted."""
-    from practise.scoring.changes import feature_changes
+def score_feature_change(question: Question) -> OfSet:
+    """Mean squared change of the features before pooling when the blocks are gone and nothing is adapted."""
+    from practise.scoring.changes import feature_change
 
-    yield from feature_changes(question.seen.network, question.blocks, question.seen.few)
-
-
-def score_output_divergence(question: Question) -> Scores:
-    """KL divergence of the class probabilities when the block is gone (CURL)."""
-    from practise.scoring.changes import output_divergences
-
-    yield from output_divergences(question.seen.network, question.blocks, question.seen.few)
+    return feature_change(question.seen.network, question.seen.few)
 
 
-def score_recoverability(question: Question) -> Scores:
-    """R(B): the paper's."""
-    from practise.scoring.recoverability import score_blocks
+def score_output_divergence(question: Question) -> OfSet:
+    """KL divergence of the class probabilities when the blocks are gone (CURL)."""
+    from practise.scoring.changes import output_divergence
+
+    return output_divergence(question.seen.network, question.seen.few)
+
+
+def score_block_influence(question: Question) -> OfSet:
+    """How far a block turns what passes through it."""
+    from practise.scoring.passing import block_influence
+
+    return add_up(block_influence(question.seen.network, question.blocks, question.seen.few))
+
+
+def score_concept_masks(question: Question) -> OfSet:
+    """How far a block moves where its channels are most active (CMa-FSMC)."""
+    from practise.scoring.passing import concept_masks
+
+    return add_up(concept_masks(question.seen.network, question.blocks, question.seen.few))
+
+
+def score_recoverability(question: Question) -> OfSet:
+    """R of the blocks: the paper's."""
+    from practise.scoring.recoverability import Trained
 
     seen = question.seen
-    yield from score_blocks(seen.network, question.blocks, seen.few, seen.recipe, seen.done)
+    if seen.recipe == seen.ridge:
+        return seen.closed_form.recoverability
+    return Trained(seen.network, seen.blocks, seen.few, seen.recipe).recoverability
 
 
-def score_l1_filters(question: Question) -> Scores:
-    """Nothing: filters are chosen by their weights alone, when the target is known."""
-    yield from ()
+def score_stream_recoverability(question: Question) -> OfSet:
+    """R of the blocks, and what their adaptors miss of the residual stream."""
+    return question.seen.closed_form.stream_recoverability
 
 
-SCORES: dict[str, Callable[[Question], Scores]] = {
+SCORES: dict[str, Callable[[Question], OfSet]] = {
     function.__name__.removeprefix("score_"): function
     for function in (
         score_random,
@@ -114,8 +146,10 @@ SCORES: dict[str, Callable[[Question], Scores]] = {
         score_latency,
         score_feature_change,
         score_output_divergence,
+        score_block_influence,
+        score_concept_masks,
         score_recoverability,
-        score_l1_filters,
+        score_stream_recoverability,
     )
 }
-"""The function of each criterion by its name."""
+"""The function of each criterion that ranks blocks, by its name."""

@@ -14,9 +14,11 @@ recoverable because its adaptors can learn the images by heart.
 
 import copy
 import math
+import statistics
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
@@ -38,14 +40,10 @@ from practise.scoring.reference import Reference
 from practise.scoring.seats import find_seats, union
 
 
-def score_blocks(
-    network: nn.Module,
-    blocks: Sequence[str],
-    few: TinySet,
-    recipe: RidgeRecipe | SgdRecipe,
-    done: Mapping[str, float] | None = None,
-) -> Iterator[tuple[str, float]]:
-    """R(B) of each block in turn; those in `done` (of a run that was killed) are not computed again.
+def build_scorer(
+    network: nn.Module, blocks: Sequence[str], few: TinySet, recipe: RidgeRecipe | SgdRecipe
+) -> "ClosedForm | Trained":
+    """What finds R of any set of the blocks.
 
     Args:
         network: the original, in evaluation mode on its device.
@@ -53,31 +51,30 @@ def score_blocks(
             adaptor: that is told on stderr.
         few: the images; their seed decides folds, pixels and random views.
         recipe: how adaptors are found.
-        done: scores by name.
-
-    Raises:
-        RecoveryError: the features are not finite.
     """
-    done = done or {}
-    left = [block for block in blocks if block not in done]
-    scorer = build_scorer(network, left, few, recipe)
-    for block in track(blocks, "score blocks"):
-        yield block, done[block] if block in done else scorer.recoverability([block])
-
-
-def build_scorer(
-    network: nn.Module, blocks: Sequence[str], few: TinySet, recipe: RidgeRecipe | SgdRecipe
-) -> "ClosedForm | Trained":
-    """What finds R of any set of the blocks, by the recipe; arguments as for `score_blocks`."""
     if isinstance(recipe, RidgeRecipe):
         return ClosedForm(network, blocks, few, recipe)
     return Trained(network, blocks, few, recipe)
 
 
+@dataclass(frozen=True)
+class Missed:
+    """What the best adaptors miss, on images that they were not fitted on.
+
+    Attributes:
+        features: mean squared error of the features before pooling: R.
+        stream: error of the residual stream where it is read, as a share of its power, mean over the readers;
+            where nothing reads it but the classifier, that of the features.
+    """
+
+    features: float
+    stream: float
+
+
 class ClosedForm:
     """Recoverability with ridge regressions, for one network on one set of images.
 
-    Args: as for `score_blocks`.
+    Args: as for `build_scorer`.
     """
 
     def __init__(self, network: nn.Module, blocks: Sequence[str], few: TinySet, recipe: RidgeRecipe) -> None:
@@ -93,6 +90,7 @@ class ClosedForm:
         self.seats = find_seats(network, list(blocks), size)
         tell_plain_drops(block for block, seats in self.seats.items() if not seats.before)
         self.wanted: dict[str, Tensor] = {}
+        self.known: dict[tuple[str, ...], Missed] = {}
         readers = {reader for seats in self.seats.values() for reader in seats.before}
         self.reference = Reference(
             network,
@@ -105,32 +103,76 @@ class ClosedForm:
         )
 
     def recoverability(self, dropped: Sequence[str]) -> float:
-        """R of a set of blocks: each fold judged by adaptors fitted on the other folds."""
-        total = 0.0
-        for held_out in self.folds:
-            fitted_on = self.others(held_out)
-            features = self.features_without(dropped, fitted_on)
-            errors = features[held_out] - self.reference.features[held_out]
-            total += errors.square().mean().item() * len(held_out)
-        return finite(total / len(self.places))
+        """R of a set of blocks: each fold judged by adaptors fitted on the other folds.
 
-    def features_without(
-        self, dropped: Sequence[str], fitted_on: Int64[Tensor, " m"]
-    ) -> Float[Tensor, "n ..."]:
-        """All images' features without the blocks, with adaptors fitted on some of the images."""
+        Raises:
+            RecoveryError: the features are not finite.
+        """
+        return self.missed_without(tuple(dropped)).features
+
+    def stream_recoverability(self, dropped: Sequence[str]) -> float:
+        """The geometric mean of R and of what is missed of the residual stream, where it is read.
+
+        R says nothing of blocks behind which little happens before the features; the stream does.
+
+        Raises:
+            RecoveryError: the features are not finite.
+        """
+        missed = self.missed_without(tuple(dropped))
+        return math.sqrt(missed.features * missed.stream)
+
+    def missed_without(self, dropped: tuple[str, ...]) -> Missed:
+        """What adaptors around the blocks miss, mean over all images; found once for each set."""
+        if dropped not in self.known:
+            found = [
+                (self.missed_on(held_out, dropped), len(held_out) / len(self.places))
+                for held_out in self.folds
+            ]
+            features = sum(missed.features * share for missed, share in found)
+            stream = sum(missed.stream * share for missed, share in found)
+            self.known[dropped] = Missed(finite(features), finite(stream))
+        return self.known[dropped]
+
+    def missed_on(self, held_out: Int64[Tensor, " k"], dropped: Sequence[str]) -> Missed:
+        """What is missed on some images by adaptors that were fitted on the others."""
         student = drop_blocks_(copy.deepcopy(self.network), dropped)
         first = min(dropped, key=list(self.seats).index)
-        return self.fit_and_run(self.reference.resume_at_(student, first), dropped, fitted_on)
+        self.reference.resume_at_(student, first)
+        shares: list[float] = []
+
+        def judge(rows: Float[Tensor, "n p c"], wanted: Float[Tensor, "n p c"], adaptor: Tensor) -> None:
+            seen, truth = (part[held_out].flatten(0, 1).double() for part in (rows, wanted))
+            shares.append(share_missed(seen @ adaptor.T, truth))
+
+        features = self.fit_and_run(student, dropped, self.others(held_out), judge)[held_out]
+        truth = self.reference.features[held_out]
+        stream = statistics.fmean(shares) if shares else share_missed(features, truth)
+        return Missed((features - truth).square().mean().item(), stream)
 
     def fit_and_run(
-        self, student: nn.Module, dropped: Sequence[str], fitted_on: Int64[Tensor, " m"]
+        self,
+        student: nn.Module,
+        dropped: Sequence[str],
+        fitted_on: Int64[Tensor, " m"],
+        judge: Callable[[Tensor, Tensor, Tensor], None] | None = None,
     ) -> Float[Tensor, "n ..."]:
-        """All images' features, while each reader's adaptor is fitted and absorbed just before it runs."""
+        """All images' features, while each reader's adaptor is fitted and absorbed just before it runs.
+
+        Args:
+            student: the network without the blocks; adaptors are absorbed into it.
+            dropped: the blocks.
+            fitted_on: places of the images that adaptors are fitted on.
+            judge: gets what enters a reader, what should, and the adaptor that was fitted.
+        """
         readers = union(self.seats, dropped).before
 
         def adapt(reader: str, rows: Float[Tensor, "n p c"]) -> None:
-            seen, wanted = (part[fitted_on].flatten(0, 1).double() for part in (rows, self.wanted[reader]))
-            multiply_before_(student, reader, solve_ridge(seen, wanted, self.recipe.ridge))
+            wanted = self.wanted[reader]
+            seen, truth = (part[fitted_on].flatten(0, 1).double() for part in (rows, wanted))
+            adaptor = solve_ridge(seen, truth, self.recipe.ridge)
+            multiply_before_(student, reader, adaptor)
+            if judge is not None:
+                judge(rows, wanted, adaptor)
 
         with self.rows_of(student, readers, adapt):
             return self.reference.run(student)
@@ -179,10 +221,16 @@ def solve_ridge(
     return torch.linalg.solve(gram + pull, cross + pull, left=False)
 
 
+def share_missed(ours: Tensor, truth: Tensor) -> float:
+    """The squared error as a share of the truth's power."""
+    power = truth.square().sum().clamp_min(torch.finfo(truth.dtype).tiny)
+    return ((ours - truth).square().sum() / power).item()
+
+
 class Trained:
     """Recoverability as the authors find it: adaptors trained by SGD, judged on the training images.
 
-    Args: as for `score_blocks`.
+    Args: as for `build_scorer`.
     """
 
     def __init__(self, network: nn.Module, blocks: Sequence[str], few: TinySet, recipe: SgdRecipe) -> None:

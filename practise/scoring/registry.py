@@ -28,7 +28,14 @@ CRITERIA = {
     "latency": Criterion("latency alone", per_latency=True, looks=False),
     "feature_change": Criterion("feature change", per_latency=True, looks=True, unit="mean squared error"),
     "output_divergence": Criterion("output divergence (CURL)", per_latency=True, looks=True, unit="nats"),
+    "block_influence": Criterion("block influence", per_latency=True, looks=True, unit="1 − cosine"),
+    "concept_masks": Criterion(
+        "concept masks (CMa-FSMC)", per_latency=True, looks=True, unit="pixels that differ"
+    ),
     "recoverability": Criterion("recoverability", per_latency=True, looks=True, unit="mean squared error"),
+    "stream_recoverability": Criterion(
+        "recoverability along the stream", per_latency=True, looks=True, unit="root of R × share missed"
+    ),
     "l1_filters": Criterion("L1 norm of filters", per_latency=False, looks=False, prunes="filters"),
 }
 """Every criterion; a new one is an entry here and a function of its name in `practise.scoring.criteria`."""

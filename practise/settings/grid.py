@@ -152,8 +152,12 @@ class Paths:
         return self.results / "evaluate" / cell.folder / "latency.json"
 
     def rank(self, trial: Trial) -> Path:
-        """How well each criterion ranks the blocks."""
+        """What each criterion says of sets of blocks, and what is lost without them."""
         return self.results / "rank" / trial.folder.with_suffix(".json")
+
+    def lost(self, trial: Trial) -> Path:
+        """What is lost without them, image by image."""
+        return self.rank(trial).with_suffix(".safetensors")
 
     def synthesized(self, network: str) -> Path:
         """The manifest of the images that were made from a network; these lie beside it."""

@@ -17,7 +17,7 @@ from practise.images.params import DataParams, ImagesParams
 from practise.latency.params import LatencyParams
 from practise.machine.params import DeviceParams
 from practise.networks.params import NetworkParams, TeacherParams
-from practise.pruning.params import SelectionRecipe
+from practise.pruning.params import Search, SelectionRecipe
 from practise.recovery.params import LossName, RecoverParams, RecoveryRecipe
 from practise.schema import Count, List, Name, Section, Target, Text, Whole
 from practise.scoring.params import BlockCriterionName, CriterionName, RidgeRecipe, SgdRecipe
@@ -105,7 +105,15 @@ class RankParams(Section):
     criteria: List[BlockCriterionName] = Field(
         title="criterion", description="The criteria that are compared."
     )
-    counts: List[Count] = Field(description="Numbers of blocks that each criterion has dropped.")
+    targets: List[Target] = Field(description="Targets in grid.targets, for which each criterion chooses.")
+    searches: List[Search] = Field(
+        title="search", description="How it chooses, where its scores are weighed against the latency."
+    )
+    sets: Whole = Field(description="Random sets of two to six blocks, drawn once for all seeds.")
+    sets_per_target: Whole = Field(
+        description="Random sets that meet each target, which choices should beat."
+    )
+    most_images: Count | None = Field(description="Evaluation images that are looked at, at most; null: all.")
     method: Name = Field(description="The method whose recipes score and recover for all criteria.")
 
 

@@ -110,13 +110,14 @@ STAGES: Mapping[str, Stage] = {
         timed=True,
     ),
     "rank": Stage(
-        ("out",),
+        ("out", "lost"),
         reads=(
-            *(NETWORK, IMAGES, "rank.criteria", "rank.counts", "rank.method", "methods.{rank.method}"),
-            *("score", "recover", "evaluate", "device"),
+            *(NETWORK, IMAGES, "rank.criteria", "rank.targets", "rank.searches", "rank.sets"),
+            *("rank.sets_per_target", "rank.most_images", "rank.method", "methods.{rank.method}"),
+            *("score", "select", "recover", "evaluate", "device"),
         ),
         opens=("data.root",),
-        seconds=220,
+        seconds=80,
     ),
     "synthesize": Stage(
         ("out", "sheet"), reads=(NETWORK, "synthesize", "sources.blocks", "device"), seconds=120

@@ -1,6 +1,6 @@
 """What several stages open: images that a manifest or listing names, where the params file says they lie."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from practise.images import open_source
 from practise.images.loading import Batch, stream_batches
 from practise.images.manifest import read_listing, read_sample
 from practise.images.preprocessing import Preprocessing
+from practise.images.source import Item
 from practise.images.tiny_set import TinySet, open_tiny_set
 from practise.settings.params import Params
 
@@ -34,18 +35,31 @@ def load_tiny_set(params: Params, manifest: Path, preprocessing: Preprocessing, 
     return open_tiny_set(root, sample.images, preprocessing, seed)
 
 
-def stream_evaluation(params: Params, listing: Path, preprocessing: Preprocessing) -> Iterator[Batch]:
+def stream_evaluation(
+    params: Params, listing: Path, preprocessing: Preprocessing, most: int | None = None
+) -> Iterator[Batch]:
     """Give the evaluation images of a listing in batches of `params.evaluate.batch_size`, telling progress.
 
     Args:
         params: The params; they say where the listing's source lies.
         listing: What the stage `images` wrote.
         preprocessing: The network's.
+        most: How many images, at most, spread evenly over the listing; None: all.
     """
     listed = read_listing(listing)
     root = find_root(params, listed.source, listing)
-    size = params.evaluate.batch_size
-    return stream_batches(root, listed.evaluation, preprocessing, size, f"evaluate on {listed.source}")
+    size, items = params.evaluate.batch_size, spread(listed.evaluation, most)
+    return stream_batches(root, items, preprocessing, size, f"evaluate on {listed.source}")
+
+
+def spread(items: Sequence[Item], most: int | None) -> list[Item]:
+    """So many of the items, at most, at even distances; a listing is in order of classes.
+
+    >>> spread("abcdef", 3), spread("ab", 3)
+    (['a', 'c', 'e'], ['a', 'b'])
+    """
+    count = len(items) if most is None else min(most, len(items))
+    return [items[place * len(items) // count] for place in range(count)]
 
 
 class EvaluationImages:
@@ -55,11 +69,14 @@ class EvaluationImages:
         params: as for `stream_evaluation`.
         listing: as for `stream_evaluation`.
         preprocessing: the networks'.
+        most: how many images are looked at, at most, spread evenly over the listing; None: all.
     """
 
-    def __init__(self, params: Params, listing: Path, preprocessing: Preprocessing) -> None:
-        self.stream = partial(stream_evaluation, params, listing, preprocessing)
-        self.count = len(read_listing(listing).evaluation)
+    def __init__(
+        self, params: Params, listing: Path, preprocessing: Preprocessing, most: int | None = None
+    ) -> None:
+        self.stream = partial(stream_evaluation, params, listing, preprocessing, most)
+        self.count = len(spread(read_listing(listing).evaluation, most))
         self.kept: list[Batch] | None = None
         mib = self.count * 3 * preprocessing.image_size**2 * 4 / 2**20
         self.fits = mib <= MOST_MIB

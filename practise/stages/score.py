@@ -6,7 +6,7 @@ from typing import Any
 
 from practise.files import read_result, sha256, write_result
 from practise.machine.circumstances import circumstances
-from practise.scoring.criteria import SCORES, Look, Question
+from practise.scoring.criteria import SCORES, Question
 from practise.scoring.registry import CRITERIA
 from practise.settings.params import Params
 from practise.stages import STAGES
@@ -39,11 +39,13 @@ def run(
     blocks = read_result(teacher.with_suffix(".json"), "teacher")["blocks"]
     keys = STAGES["score"].keys(network=network, images=images, method=method)
     recipe, made = None, circumstances(params, *keys, seed=seed)
+    scores: dict[str, float] = {}
     if criterion.looks:
         scores, recipe, on_what = look_and_score(params, method, seed, blocks, teacher, sample, out)
         made = circumstances(params, *keys, seed=seed, **on_what)
-    else:
-        scores = dict(SCORES[chosen.criterion](Question(blocks, seed)))
+    elif criterion.prunes == "blocks":
+        of_set = SCORES[chosen.criterion](Question(blocks, seed))
+        scores = {block: of_set([block]) for block in blocks}
     result = {
         "criterion": chosen.criterion,
         "preset": chosen.preset,
@@ -63,22 +65,24 @@ def look_and_score(
     A run that was killed goes on where it was.
     """
     from practise.machine.devices import prepare, resolve_device
-    from practise.networks.teacher import load_teacher
+    from practise.progress import track
     from practise.resume import Resume
-    from practise.settings.presets.score import score_recipe
-    from practise.stages.opening import load_tiny_set
+    from practise.stages.looking import show
 
     prepare(params.device)
-    device = resolve_device(params.device.name)
-    original = load_teacher(teacher)
-    few = load_tiny_set(params, sample, original.preprocessing, seed)
-    recipe = score_recipe(params, method)
+    shown = show(params, method, seed, teacher, sample)
+    recipe = shown.look.recipe
     resume = Resume(out, [method, seed, recipe.model_dump(), sha256(teacher), sha256(sample)])
     scores: dict[str, float] = resume.load() or {}
-    look = Look(original.network.to(device), few, recipe, dict(scores))
-    for block, score in SCORES[params.methods[method].criterion](Question(blocks, seed, look)):
-        scores[block] = score
-        resume.save_now_and_then(lambda: scores)
+    of_set = SCORES[params.methods[method].criterion](Question(blocks, seed, shown.look))
+    for block in track(blocks, "score blocks"):
+        if block not in scores:
+            scores[block] = of_set([block])
+            resume.save_now_and_then(lambda: scores)
     resume.finish()
-    size = original.preprocessing.image_size
-    return scores, recipe.model_dump(), {"device": device, "dtype": recipe.dtype, "image_size": size}
+    on_what = {
+        "device": resolve_device(params.device.name),
+        "dtype": recipe.dtype,
+        "image_size": shown.original.preprocessing.image_size,
+    }
+    return scores, recipe.model_dump(), on_what

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from practise.errors import SelectionError
 from practise.files import read_result, write_result
@@ -15,9 +15,6 @@ from practise.pruning.shares import choose_share, search_share
 from practise.settings.params import Params
 from practise.settings.presets.select import selection_recipe
 from practise.stages import STAGES
-
-if TYPE_CHECKING:
-    from practise.scoring.recoverability import ClosedForm, Trained
 
 REDUCTION = {"latency": "reduction", "macs": "macs_reduction"}
 """What a measurement says about each kind of target."""
@@ -55,7 +52,7 @@ def run(
         share = share_of_filters(params, measured, target_reduction, recipe, teacher)
         pruning = Pruning(filters_removed=share)
     else:
-        of_set = joint_recoverability(params, method, seed, teacher, sample)
+        of_set = joint_score(params, method, seed, teacher, sample)
         pruning = Pruning(choose_blocks(scored, measured, target_reduction, recipe, of_set))
     result = {
         "method": method,
@@ -80,7 +77,7 @@ def choose_blocks(
         measured: the result of `latency`.
         target: share of the latency, or number of blocks.
         recipe: how to search.
-        of_set: R of a set of blocks, where a search asks for it.
+        of_set: what a set of blocks costs, where a search asks for it.
 
     Raises:
         SelectionError: a block was not measured, or the target is out of reach.
@@ -130,23 +127,19 @@ def macs_without(params: Params, teacher: Path) -> Callable[[float], float]:
     return lambda share: 1 - count_gmacs(prune(original, Pruning(filters_removed=share)), size) / whole
 
 
-def joint_recoverability(
+def joint_score(
     params: Params, method: str, seed: int, teacher: Path, sample: Path
 ) -> Callable[[Sequence[str]], float]:
-    """R of a set of blocks, as the method scores single ones; images are opened when it is first asked."""
+    """What a set of blocks costs by the method's criterion; images are opened when it is first asked."""
 
     @cache
-    def scorer() -> "ClosedForm | Trained":
-        from practise.machine.devices import prepare, resolve_device
-        from practise.networks.teacher import load_teacher
-        from practise.scoring.recoverability import build_scorer
-        from practise.settings.presets.score import score_recipe
-        from practise.stages.opening import load_tiny_set
+    def of_set() -> Callable[[Sequence[str]], float]:
+        from practise.machine.devices import prepare
+        from practise.scoring.criteria import SCORES, Question
+        from practise.stages.looking import show
 
         prepare(params.device)
-        original = load_teacher(teacher)
-        few = load_tiny_set(params, sample, original.preprocessing, seed)
-        network = original.network.to(resolve_device(params.device.name))
-        return build_scorer(network, original.card["blocks"], few, score_recipe(params, method))
+        look = show(params, method, seed, teacher, sample).look
+        return SCORES[params.methods[method].criterion](Question(look.blocks, seed, look))
 
-    return lambda blocks: scorer().recoverability(blocks)
+    return lambda blocks: of_set()(blocks)

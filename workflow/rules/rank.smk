@@ -1,4 +1,4 @@
-# How well each criterion foretells what dropping blocks costs, by the oracle.
+# What each criterion says of sets of blocks, and what is really lost without them.
 rule rank:
     input:
         code=code("rank"),
@@ -8,7 +8,8 @@ rule rank:
         listing=rules.images.output,
         latency=rules.latency.output,
     output:
-        f"{R}/rank/{{network}}/{{images}}/n{{num_images}}/s{{seed}}.json",
+        json=f"{R}/rank/{{network}}/{{images}}/n{{num_images}}/s{{seed}}.json",
+        lost=f"{R}/rank/{{network}}/{{images}}/n{{num_images}}/s{{seed}}.safetensors",
     log:
         f"{LOGS}/rank/{{network}}/{{images}}/n{{num_images}}/s{{seed}}.log",
     priority: 1  # long: what is short runs beside it
@@ -23,4 +24,5 @@ rule rank:
     shell:
         "practise rank --params-file {params.file} --network {wildcards.network} --images {wildcards.images}"
         " --seed {wildcards.seed} --teacher {input.teacher} --sample {input.sample}"
-        " --listing {input.listing} --latency {input.latency} --out {output} > {log} 2>&1"
+        " --listing {input.listing} --latency {input.latency} --out {output.json}"
+        " --lost {output.lost} > {log} 2>&1"

@@ -1,4 +1,4 @@
-"""What criteria say against what happens: a block's score, and the accuracy when it is gone."""
+"""What criteria say against what happens: scores of sets of blocks, and what is lost without them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +13,14 @@ from matplotlib.lines import Line2D
 
 from practise.render.figures.canvas import DECADE, QUIET, draw_panels, plain_log_axis
 from practise.render.figures.labels import MOST_NAMES, Point, place_names
-from practise.render.names import RECOVERABILITY, criterion_title, mean_and_std, shared_start
-from practise.render.tidy import SAMPLE_SETTING, read_frame
+from practise.render.names import criterion_title, number, shared_start
+from practise.render.tables.rankings import LEAST_CEILING
+from practise.render.tidy import BETWEEN_SEEDS, SAMPLE_SETTING, read_frame
 from practise.scoring.registry import CRITERIA
 
-COSTS = sorted((name for name in CRITERIA if CRITERIA[name].unit), key=RECOVERABILITY.__ne__)
-"""The criteria whose score is a cost, the paper's first."""
+COSTS = [name for name in reversed(CRITERIA) if CRITERIA[name].unit]
+"""The criteria whose score is a cost, the recoverabilities first."""
+CHOSEN = "#cc3311"
 
 
 def draw_criteria(tables: Path) -> Figure:
@@ -29,7 +31,8 @@ def draw_criteria(tables: Path) -> Figure:
     """
     frame, criteria = read_frame(tables / "oracle.csv"), read_frame(tables / "criteria.csv")
     costs = pd.concat([frame[frame["criterion"] == criterion] for criterion in COSTS])
-    colors = stage_colors(costs.sort_values("position", kind="stable")["block"].drop_duplicates().tolist())
+    blocks = costs.loc[costs["kind"] == "alone", "dropped_blocks"].drop_duplicates().tolist()
+    colors = stage_colors(blocks)
     several = costs["seed"].nunique() > 1
     seeds = "mean over the seeds, bars ± std" if several else "one seed"
     start = shared_start(list(colors))
@@ -38,9 +41,10 @@ def draw_criteria(tables: Path) -> Figure:
     figure, panels = draw_panels(
         costs,
         keys,
-        title="What criteria say of a block, and what happens without it",
-        note=f"Point: a block{named}, dropped alone and the network recovered ({seeds}). Dashed: the "
-        "original. ρ: Spearman's rank correlation with the accuracy lost; 1 is a perfect order.",
+        title="What criteria say of blocks, and what is lost without them",
+        note=f"Filled: a block{named} dropped alone; open: a random set of blocks; the network recovered "
+        f"({seeds}). Red: the sets that the criterion chooses. ρ: Spearman's rank correlation over the "
+        "random sets with the middle 90 % of resamples; ceiling: the oracle's with itself.",
         legend=_legend(colors),
         panel_height=3.6,
         always=("criterion",),
@@ -48,12 +52,11 @@ def draw_criteria(tables: Path) -> Figure:
     )
     for ax, setting, cells, _ in panels:
         same = (criteria[list(keys)] == list(setting)).all(axis=1)
-        ax.set_title(f"{ax.get_title(loc='left')}\nρ = {_correlation(criteria[same])}")
-        blocks = _blocks(cells)
-        _draw_blocks(ax, blocks, colors)
-        _dress(ax, blocks, str(setting[-1]), float(cells["top1_original"].iloc[0]))
-        studied = costs[(costs[list(SAMPLE_SETTING)] == list(setting[:-1])).all(axis=1)]
-        _set_heights(ax, studied)
+        ax.set_title(f"{ax.get_title(loc='left')}\n{_correlation(criteria[same].iloc[0])}")
+        sets = _sets(cells)
+        _draw_sets(ax, sets, colors, _chosen(criteria[same]))
+        _dress(ax, sets, str(setting[-1]))
+        _set_heights(ax, _sets(costs[(costs[list(SAMPLE_SETTING)] == list(setting[:-1])).all(axis=1)]))
     for ax, _, cells, _ in panels:
         _name(ax, cells, colors)
     return figure
@@ -68,37 +71,49 @@ def stage_colors(blocks: Sequence[str]) -> dict[str, str]:
     return {block: shades[stages.index(block.rpartition(".")[0])] for block in blocks}
 
 
-def _blocks(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return mean score, mean and standard deviation of the accuracy, a row per block in network order."""
-    blocks = cells.groupby("block").agg(
-        position=("position", "first"), score=("score", "mean"), top1=("top1", "mean"), std=("top1", "std")
+def _sets(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return mean score, mean and standard deviation of the KL, a row per set."""
+    sets = cells.groupby("dropped_blocks", sort=False).agg(
+        kind=("kind", "first"), score=("score", "mean"), kl=("kl", "mean"), std=("kl", "std")
     )
-    return blocks.fillna({"std": 0.0}).sort_values("position", kind="stable")
+    return sets.fillna({"std": 0.0})
 
 
-def _correlation(rows: pd.DataFrame) -> str:
-    return mean_and_std(rows.drop_duplicates("seed")["rank_correlation"], 2)
+def _chosen(rows: pd.DataFrame) -> set[str]:
+    return {blocks for text in rows["dropped_blocks"] for blocks in text.split(BETWEEN_SEEDS)}
 
 
-def _draw_blocks(ax: Axes, blocks: pd.DataFrame, colors: dict[str, str]) -> None:
-    for name, block in blocks.iterrows():
+def _correlation(row: pd.Series) -> str:
+    ceiling = f"ceiling {number(row['ceiling_sets'], 2)}"
+    if pd.isna(row["correlation_sets"]) or row["ceiling_sets"] < LEAST_CEILING:
+        return ceiling
+    value, low, high = (number(row[f"correlation{end}_sets"], 2) for end in ("", "_low", "_high"))
+    return f"ρ = {value} [{low}, {high}], {ceiling}"
+
+
+def _draw_sets(ax: Axes, sets: pd.DataFrame, colors: dict[str, str], chosen: set[str]) -> None:
+    for name, one in sets.iterrows():
+        alone, picked = one["kind"] == "alone", name in chosen
+        if one["kind"] == "chosen" and not picked:
+            continue  # by another criterion
+        color = CHOSEN if picked else colors[str(name)] if alone else QUIET
         ax.errorbar(
-            block["score"],
-            block["top1"],
-            yerr=block["std"] or None,
-            color=colors[str(name)],
-            marker="o",
-            markersize=6.5,
-            markeredgecolor="white",
-            markeredgewidth=0.6,
-            elinewidth=1.2,
-            zorder=4,
+            one["score"],
+            one["kl"],
+            yerr=min(one["std"], 0.95 * one["kl"]) or None,
+            color=color,
+            marker="D" if picked else "o",
+            markersize=6.5 if alone or picked else 5.5,
+            markerfacecolor=color if alone else "white",
+            markeredgecolor="white" if alone else color,
+            markeredgewidth=0.6 if alone else 1.3,
+            elinewidth=1.0,
+            zorder=5 if picked else 4 if alone else 3,
         )
 
 
-def _dress(ax: Axes, blocks: pd.DataFrame, criterion: str, original: float) -> None:
-    ax.axhline(original, color=QUIET, linestyle=(0, (5, 4)), linewidth=1.1, zorder=1)
-    low, high = blocks["score"].min(), blocks["score"].max()
+def _dress(ax: Axes, sets: pd.DataFrame, criterion: str) -> None:
+    low, high = sets["score"].min(), sets["score"].max()
     if low > 0 and high / low >= DECADE:
         room = (high / low) ** 0.08
         ax.set_xlim(low / room, high * room)
@@ -107,32 +122,29 @@ def _dress(ax: Axes, blocks: pd.DataFrame, criterion: str, original: float) -> N
         room = 0.08 * max(high - low, 1e-9)
         ax.set_xlim(low - room, high + room)
     ax.set_xlabel(f"{criterion_title(criterion).partition(' (')[0]} ({CRITERIA[criterion].unit})")
-    ax.set_ylabel("top-1 without the block (%)")
+    ax.set_ylabel("KL after recovery (nats)")
 
 
-def _set_heights(ax: Axes, studied: pd.DataFrame) -> None:
+def _set_heights(ax: Axes, sets: pd.DataFrame) -> None:
     """Give the panels of one setting the same heights, so that they can be compared."""
-    blocks = (
-        studied.drop_duplicates(["seed", "block"]).groupby("block")["top1"].agg(["mean", "std"]).fillna(0)
-    )
-    low = (blocks["mean"] - blocks["std"]).min()
-    high = max((blocks["mean"] + blocks["std"]).max(), studied["top1_original"].max())
-    room = 0.06 * max(high - low, 0.5)
-    ax.set_ylim(low - room, high + room)
+    low, high = sets["kl"].min(), (sets["kl"] + sets["std"]).max()
+    room = (high / low) ** 0.06 if low > 0 else 1.0
+    ax.set_ylim(low / room, high * room)
+    if low > 0 and high / low >= DECADE:
+        plain_log_axis(ax, "y")
 
 
 def _name(ax: Axes, cells: pd.DataFrame, colors: dict[str, str]) -> None:
-    blocks = _blocks(cells)
+    blocks = _sets(cells[cells["kind"] == "alone"])
     names = [str(name) for name in blocks.index]
     if len(names) > MOST_NAMES:
         return
     start = shared_start(names)
     points = [
-        Point(block["score"], block["top1"], str(name).removeprefix(start), colors[str(name)], block["std"])
+        Point(block["score"], block["kl"], str(name).removeprefix(start), colors[str(name)], block["std"])
         for name, block in blocks.iterrows()
     ]
-    (left, right), original = ax.get_xlim(), cells["top1_original"].iloc[0]
-    place_names(ax, points, [[(left, original), (right, original)]])
+    place_names(ax, points, [])
 
 
 def _legend(colors: dict[str, str]) -> list[Line2D]:

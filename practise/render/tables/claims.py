@@ -21,7 +21,7 @@ from practise.render.names import (
 )
 from practise.render.tables.captions import SETTING_TITLES, constant_columns, sentence, setting_caption
 from practise.render.tables.frames import fewshot_frame
-from practise.render.tables.rankings import criteria_frame
+from practise.render.tables.rankings import seeds_frame
 from practise.render.tidy import DEVICE_COLUMNS, SAMPLE_SETTING, SETTING, groups
 from practise.settings.params import Params
 
@@ -47,14 +47,17 @@ CLAIMS: Mapping[str, Claim] = {
     "baseline": Claim("Recoverability and feature mimicking beat that baseline", TOP1),
     "macs": Claim("Filters that save as much latency promise more by their MACs", "points of MACs"),
     "ranking": Claim(
-        "Recoverability ranks blocks better than what changes without them", "rank correlation", 2
+        "Recoverability ranks sets of blocks better than what changes without them", "rank correlation", 2
     ),
-    "choice": Claim("And the blocks that it drops cost less accuracy", TOP1),
+    "choice": Claim("And the blocks that it drops cost less", "nats of KL", 3),
 }
 """The paper's claims by key, in the order of the table."""
 
 OF_CHANGE = ("feature_change", "output_divergence")
 """The criteria that look at what changes when a block is gone, before any recovery."""
+
+RECOVERABILITIES = ("recoverability", "stream_recoverability")
+"""The criteria that look at what is left after a recovery by adaptors alone."""
 
 CLAIMS_COLUMNS = (
     *("claim", *SETTING, "ours", "against", "difference_mean", "difference_std"),
@@ -73,7 +76,7 @@ def claims_frame(params: Params) -> pd.DataFrame:
     Raises:
         FileError: A result of the grid is missing or damaged.
     """
-    return judge_claims(fewshot_frame(params), criteria_frame(params))
+    return judge_claims(fewshot_frame(params), seeds_frame(params))
 
 
 def judge_claims(schemes: pd.DataFrame, criteria: pd.DataFrame) -> pd.DataFrame:
@@ -81,7 +84,7 @@ def judge_claims(schemes: pd.DataFrame, criteria: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         schemes: The frame of `frames.fewshot_frame`.
-        criteria: The frame of `rankings.criteria_frame`.
+        criteria: The frame of `rankings.seeds_frame`.
     """
     device = schemes.iloc[0][list(DEVICE_COLUMNS)].to_dict()
     rows = [row | device for row in _about_schemes(schemes)] + list(_about_criteria(criteria))
@@ -113,14 +116,13 @@ def _about_schemes(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
 def _about_criteria(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Give the claims about criteria, in every setting in which they are compared."""
     for key, cells in groups(frame, SAMPLE_SETTING):
-        for claim, column in {"ranking": "rank_correlation", "choice": "top1"}.items():
-            values = cells.groupby(["seed", "criterion"])[column].mean().unstack()
+        setting = dict(zip(SAMPLE_SETTING, key, strict=True))
+        for claim, column, sign in (("ranking", "correlation", 1), ("choice", "kl", -1)):
+            values = sign * cells.pivot(index="seed", columns="criterion", values=column).astype(float)
+            values = values.dropna(axis="columns")
             against = _best(values, [criterion for criterion in OF_CHANGE if criterion in values])
-            if against and "recoverability" in values:
-                difference = values["recoverability"] - values[against]
-                yield _row(
-                    claim, dict(zip(SAMPLE_SETTING, key, strict=True)), "recoverability", against, difference
-                )
+            for ours in (criterion for criterion in RECOVERABILITIES if criterion in values and against):
+                yield _row(claim, setting, ours, str(against), values[ours] - values[against])
 
 
 def _variants(methods: list[str], base: str) -> list[str]:
@@ -219,5 +221,5 @@ def _notes() -> tuple[str, ...]:
     return (
         "Ours is held against the best of its rivals. A claim holds (yes) where the mean difference is above "
         f"its standard deviation, and fails (no) where it is as far below zero; {DASH} is one seed only. "
-        "What dropped blocks cost is the mean over the numbers of blocks that criteria are compared at.",
+        "What dropped blocks cost is the mean over the targets that criteria choose for.",
     )

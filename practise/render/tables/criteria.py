@@ -1,96 +1,141 @@
-"""The comparison of criteria: how well each ranks the blocks, and the accuracy without those it drops."""
+"""The comparison of criteria: how well each foretells what is lost, and what its choices cost."""
 
 import pandas as pd
 
 from practise.render.formats import DASH, RenderedTable, Strong, arrange
 from practise.render.methods import method_title
-from practise.render.names import count_of, criterion_title, mean_and_std, number
-from practise.render.tables.captions import (
-    SAMPLE_TITLES,
-    constant_columns,
-    seeds_caption,
-    sentence,
-    setting_caption,
+from practise.render.names import (
+    RECOVERABILITY,
+    block_list,
+    count_of,
+    criterion_title,
+    number,
+    plus_minus,
+    target_title,
 )
-from practise.render.tables.rankings import ORACLE
-from practise.render.tidy import SAMPLE_SETTING, best, groups
+from practise.render.tables.captions import SAMPLE_TITLES, constant_columns, sentence, setting_caption
+from practise.render.tables.rankings import LEAST_CEILING
+from practise.render.tidy import SAMPLE_SETTING, groups
 
-RANK, PER_LATENCY = "Rank correlation", "Rank correlation per latency"
+SETS, BLOCKS, DIFFERENCE = "ρ, sets", "ρ, blocks", "Δρ, sets"
+KINDS = {SETS: "sets", BLOCKS: "blocks"}
+CEILING, BEST = "the oracle with itself", "best set known"
 
 
 def render_criteria(frame: pd.DataFrame) -> RenderedTable:
-    """Return the table: a row per setting and criterion, the best but for the oracle in bold.
+    """Return the table: a row per setting, criterion and search, the ceiling and the best set known.
+
+    A difference is bold where its interval leaves out 0.
 
     Args:
         frame: The frame of `rankings.criteria_frame`.
     """
-    counts = sorted(frame["count"].unique())
-    rows = []
+    targets = sorted(frame["target_reduction"].unique())
+    rows: list[dict[str, str]] = []
     for trial, cells in groups(frame, SAMPLE_SETTING):
         setting = dict(zip(SAMPLE_TITLES, map(str, trial), strict=True))
-        rivals = cells[cells["criterion"] != ORACLE]
-        winners = {
-            _heading(count): best(rivals[rivals["count"] == count].groupby("criterion")["top1"].mean(), 1)
-            for count in counts
-        }
-        seeds = rivals.drop_duplicates(["criterion", "seed"]).groupby("criterion")
-        for title, column in {RANK: "rank_correlation", PER_LATENCY: "rank_correlation_per_latency"}.items():
-            winners[title] = best(seeds[column].mean(), 2)
-        for (criterion,), own in groups(cells, ("criterion",)):
-            row = _row(own, counts)
-            row |= {title: Strong(row[title]) for title, named in winners.items() if criterion in named}
-            rows.append(setting | {"Criterion": criterion_title(criterion)} | row)
+        rows += [
+            setting | _row(own, str(criterion), str(search))
+            for (criterion, search), own in groups(cells, ("criterion", "search"))
+        ]
+        first = cells.iloc[0]
+        rows.append(
+            setting
+            | {"Criterion": CEILING}
+            | {title: number(first[f"ceiling_{kind}"], 2) for title, kind in KINDS.items()}
+        )
+        rows.append(setting | {"Criterion": BEST} | _best(cells))
     hidden = constant_columns(frame, SAMPLE_TITLES)
+    several = frame["search"][frame["difference_sets"].notna() | frame["regret"].notna()].nunique() > 1
     columns = [title for title in (*SAMPLE_TITLES, "Criterion") if title not in hidden]
+    columns += ["Search"] if several else []
+    columns += [SETS, DIFFERENCE, BLOCKS]
+    columns += [heading(target) for target in targets for heading in (_regret, _kl, _top1)]
     return arrange(
         rows,
-        columns=[*columns, RANK, PER_LATENCY, *map(_heading, counts)],
-        text_columns=("Network", "Images", "Criterion"),
-        title="Which criterion ranks the blocks best",
+        columns=columns,
+        text_columns=("Network", "Images", "Criterion", "Search"),
+        title="Which criterion foretells what is lost",
         caption=_caption(frame, hidden),
         notes=_notes(frame),
     )
 
 
-def _row(cells: pd.DataFrame, counts: list[int]) -> dict[str, str]:
-    seeds = cells.drop_duplicates("seed")
-    top1 = {_heading(count): mean_and_std(cells.loc[cells["count"] == count, "top1"], 1) for count in counts}
-    return {
-        RANK: mean_and_std(seeds["rank_correlation"], 2),
-        PER_LATENCY: mean_and_std(seeds["rank_correlation_per_latency"], 2),
-        **top1,
-    }
+def _row(cells: pd.DataFrame, criterion: str, search: str) -> dict[str, str]:
+    first = cells.iloc[0]
+    row = {"Criterion": criterion_title(criterion), "Search": search}
+    for title, kind in KINDS.items():
+        row[title] = _interval(first, "correlation", kind) if _is_reliable(first, kind) else DASH
+    if _is_reliable(first, "sets"):
+        difference = _interval(first, "difference", "sets", signed=True)
+        sure = first["difference_low_sets"] > 0 or first["difference_high_sets"] < 0
+        row[DIFFERENCE] = Strong(difference) if sure else difference
+    for _, one in cells.iterrows():
+        target = one["target_reduction"]
+        low, high = (number(one[f"regret_{end}"], 3) for end in ("low", "high"))
+        row[_regret(target)] = f"{number(one['regret'], 3)} [{low}, {high}]"
+        row[_kl(target)] = plus_minus(one["kl"], one["kl_std"], 3)
+        row[_top1(target)] = plus_minus(one["top1_lost"], one["top1_lost_error"], 1)
+    return row
 
 
-def _heading(count: int) -> str:
-    return f"Top-1 % without {count_of('block', count)}"
+def _best(cells: pd.DataFrame) -> dict[str, str]:
+    """The row of the best sets known."""
+    row = {}
+    for _, one in cells.drop_duplicates("target_reduction").iterrows():
+        row[_regret(one["target_reduction"])] = block_list([one["best_known"]])
+        row[_kl(one["target_reduction"])] = number(one["best_known_kl"], 3)
+    return row
+
+
+def _is_reliable(row: pd.Series, kind: str) -> bool:
+    return not row[f"ceiling_{kind}"] < LEAST_CEILING
+
+
+def _interval(row: pd.Series, name: str, kind: str, *, signed: bool = False) -> str:
+    value, low, high = (row[f"{name}{end}_{kind}"] for end in ("", "_low", "_high"))
+    if pd.isna(value):
+        return DASH
+    return f"{number(value, 2, signed=signed)} [{number(low, 2)}, {number(high, 2)}]"
+
+
+def _regret(target: float) -> str:
+    return f"Regret at {target_title(target)}"
+
+
+def _kl(target: float) -> str:
+    return f"KL at {target_title(target)}"
+
+
+def _top1(target: float) -> str:
+    return f"Top-1 lost at {target_title(target)}"
 
 
 def _caption(frame: pd.DataFrame, hidden: set[str]) -> str:
     first = frame.iloc[0]
     evaluated = " / ".join(str(count) for count in frame["num_evaluation"].unique())
-    blocks = " / ".join(str(count) for count in frame["num_blocks"].unique())
     original = " / ".join(number(value, 1) for value in frame["top1_original"].unique())
-    phrases = [*setting_caption(frame, hidden), f"{blocks} blocks that can be dropped"]
-    phrases += [f"top-1 on {evaluated} held-out images ({original} % before pruning)"]
-    phrases += [seeds_caption([frame["seed"].nunique()])]
+    sets, blocks = (
+        " / ".join(f"{count:g}" for count in frame[f"num_{kind}"].unique()) for kind in ("sets", "blocks")
+    )
+    phrases = [*setting_caption(frame, hidden), f"{evaluated} evaluation images ({original} % top-1 before)"]
+    phrases += [count_of("seed", first["seeds"]) + ", each with a sample of its own"]
     recipe = f"the recipe of {method_title(first['method'])} (preset {first['preset']})"
     return (
-        f"{sentence(phrases)} {recipe[0].upper()}{recipe[1:]} recovers every network. Rank correlation is "
-        "Spearman's: of a criterion's scores with the accuracy lost without each block alone, and, per "
-        "latency, of the orders in which blocks are dropped."
+        f"{sentence(phrases)} {recipe[0].upper()}{recipe[1:]} recovers every network. KL: of the class "
+        "probabilities from those of the original that the recovery mimics, in nats, mean ± standard "
+        "deviation over seeds. ρ: Spearman's rank correlation of a criterion's scores with the KL, over "
+        f"{sets} random sets and over {blocks} blocks dropped alone; Δρ: that less {RECOVERABILITY}'s. "
+        "Regret: the KL of the chosen set less that of the best set known. In brackets: the middle 90 % of "
+        "resamples of sets, images and seeds."
     )
 
 
 def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
-    if ORACLE not in set(frame["criterion"]):
-        return ()
-    own = (
-        "its own correlation is with the other seeds"
-        if frame["seed"].nunique() > 1
-        else f"its own correlation takes several seeds ({DASH})"
-    )
-    return (
-        "The oracle recovers the network without each block alone and looks at the evaluation images, which "
-        f"no criterion may; {own}. It is never bold.",
-    )
+    notes = [
+        f"{CEILING[0].upper()}{CEILING[1:]}: the rank correlation of one seed's KL with the mean of the "
+        "other seeds'; no criterion can be expected above it. Where it is below "
+        f"{LEAST_CEILING}, no number is given.",
+        "Top-1 lost: in points, ± the standard error over the evaluation images, the same for both networks.",
+    ]
+    return tuple(notes)

@@ -1,9 +1,9 @@
-"""The oracle's table: the accuracy without each block, and in which place each criterion would drop it."""
+"""The oracle's table: what is lost without each set of blocks, and in which place each criterion puts it."""
 
 import pandas as pd
 
 from practise.render.formats import RenderedTable, arrange
-from practise.render.names import criterion_title, mean_and_std, number
+from practise.render.names import block_list, criterion_title, mean_and_std, number
 from practise.render.tables.captions import (
     SAMPLE_TITLES,
     constant_columns,
@@ -13,41 +13,45 @@ from practise.render.tables.captions import (
 )
 from practise.render.tidy import SAMPLE_SETTING, groups
 
-TOP1, TAU = "Top-1 % without it", "Latency reduction τ %"
+KL, LOST, TAU = "KL", "Top-1 lost", "Σ τ %"
 
 
 def render_oracle(frame: pd.DataFrame) -> RenderedTable:
-    """Return the table: per setting and block the accuracy after recovery, τ, and each criterion's place.
+    """Return the table: per setting and set the losses, Σ τ, and each criterion's place among its kind.
+
+    Sets that only some seeds chose are left out: they are in the CSV file.
 
     Args:
         frame: The frame of `rankings.oracle_frame`.
     """
+    frame = frame[frame["kind"] != "chosen"]
     criteria = list(frame["criterion"].unique())
     rows = []
     for trial, cells in groups(frame, SAMPLE_SETTING):
         setting = dict(zip(SAMPLE_TITLES, map(str, trial), strict=True))
-        for (block,), own in groups(cells.sort_values("position", kind="stable"), ("block",)):
-            seeds = own.drop_duplicates("seed")
-            places = own.groupby("criterion")["place"].mean()
-            rows.append(
-                setting
-                | {"Block": block, TOP1: mean_and_std(seeds["top1"], 1)}
-                | {TAU: number(100 * seeds["latency_reduction"].mean(), 2)}
-                | {criterion_title(criterion): number(places[criterion], 1) for criterion in criteria}
-            )
+        for (kind,), sets in groups(cells, ("kind",)):
+            means = sets.groupby(["dropped_blocks", "criterion"])["score"].mean().unstack()
+            places = means.rank()
+            for (dropped,), own in groups(sets, ("dropped_blocks",)):
+                seeds = own.drop_duplicates("seed")
+                rows.append(
+                    setting
+                    | {"Dropped": block_list([str(dropped)]), "Drawn": str(kind)}
+                    | {KL: mean_and_std(seeds["kl"], 3), LOST: mean_and_std(seeds["top1_lost"], 1)}
+                    | {TAU: number(100 * seeds["latency_reduction"].mean(), 1)}
+                    | {criterion_title(name): number(places.loc[dropped, name], 1) for name in criteria}
+                )
     hidden = constant_columns(frame, SAMPLE_TITLES)
     original = " / ".join(number(value, 1) for value in frame["top1_original"].unique())
     phrases = [*setting_caption(frame, hidden), f"top-1 of the original {original} %"]
     phrases += [seeds_caption([frame["seed"].nunique()])]
+    columns = [title for title in SAMPLE_TITLES if title not in hidden]
     return arrange(
         rows,
-        columns=[
-            *(title for title in (*SAMPLE_TITLES, "Block") if title not in hidden),
-            *(TOP1, TAU),
-            *map(criterion_title, criteria),
-        ],
-        text_columns=("Network", "Images", "Block"),
-        title="What the network loses with each block, and who would drop it",
-        caption=f"{sentence(phrases)} Each block is dropped alone and the network recovered. Then, by "
-        "criterion: when it drops the block, 1 is first; mean over the seeds.",
+        columns=[*columns, "Dropped", "Drawn", KL, LOST, TAU, *map(criterion_title, criteria)],
+        text_columns=("Network", "Images", "Dropped", "Drawn"),
+        title="What the network loses with each set of blocks, and which criteria see it",
+        caption=f"{sentence(phrases)} The blocks are dropped together and the network recovered. KL: in "
+        "nats; Σ τ: the sum of what the blocks save alone. By criterion: the set's place among all sets of "
+        "its kind by the mean score, 1 is the first to go.",
     )

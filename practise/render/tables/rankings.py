@@ -1,147 +1,263 @@
-"""Frames of the comparison of criteria: how well each ranks the blocks, and what dropping them costs.
+"""Frames of the comparison of criteria: how well each foretells what is lost, and what its choices cost.
 
-The truth is the oracle's: the accuracy that is lost when a block alone is dropped and the network recovered.
-One recovery is noisy, so a criterion's ranking with one seed is held against the mean loss over all seeds,
-and the oracle's own against that of the other seeds: as far as any criterion could get.
+The truth is the oracle's: what is lost on the evaluation images when blocks are dropped and the network
+recovered. One recovery is noisy, so a criterion's scores with one seed are held against the mean loss over
+all seeds; how far the oracle agrees with itself is the ceiling. `practise.evaluation.judging` has the
+statistics.
 """
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
+from practise.evaluation.judging import Interval, ceiling, judge, regret, spearman
+from practise.evaluation.lost import Losses, read_lost
+from practise.render.names import RECOVERABILITY
 from practise.render.tables.results import Results
-from practise.render.tidy import SAMPLE_SETTING
+from practise.render.tidy import BETWEEN_SEEDS, SAMPLE_SETTING
 from practise.settings.grid import Trial, rank_trials
 from practise.settings.params import Params
 
-ORACLE = "oracle"
-"""The criterion that tries every block and looks at the evaluation images."""
+KINDS = {"sets": "random", "blocks": "alone"}
+"""What criteria are judged by, in columns, and how the oracle's result calls these sets."""
 
+LEAST_CEILING = 0.5
+"""Where the oracle agrees less with itself, it says nothing of criteria."""
+FEWEST_SETS = 3
+"""Of two sets, any two rankings agree or do not."""
+
+SEEDS_COLUMNS = (*SAMPLE_SETTING, "seed", "criterion", "correlation", "kl")
 CRITERIA_COLUMNS = (
-    *(*SAMPLE_SETTING, "seed", "criterion", "per_latency", "count", "dropped_blocks", "latency_reduction"),
-    *("top1", "top1_original", "num_blocks", "rank_correlation", "rank_correlation_per_latency"),
-    *("method", "preset", "num_evaluation"),
+    *(*SAMPLE_SETTING, "criterion", "search", "target_reduction", "seeds", "num_evaluation", "top1_original"),
+    *(
+        f"{column}_{kind}"
+        for kind in KINDS
+        for column in (
+            *("num", "ceiling", "correlation", "correlation_low", "correlation_high"),
+            *("difference", "difference_low", "difference_high"),
+        )
+    ),
+    *("kl", "kl_std", "regret", "regret_low", "regret_high", "top1_lost", "top1_lost_error"),
+    *("latency_reduction", "dropped_blocks", "best_known", "best_known_kl", "method", "preset"),
 )
 ORACLE_COLUMNS = (
-    *(*SAMPLE_SETTING, "seed", "criterion", "block", "position", "score", "place"),
-    *("latency_reduction", "top1", "top1_original"),
+    *(*SAMPLE_SETTING, "seed", "kind", "dropped_blocks", "num_blocks", "latency_reduction"),
+    *("kl", "top1", "top1_lost", "top1_lost_error", "top1_original", "criterion", "score"),
 )
 
 
-class Judged(NamedTuple):
-    """A criterion of one trial beside the truth.
-
-    Attributes:
-        trial: The trial.
-        result: The trial's result.
-        criterion: What the result says of the criterion.
-        correlations: The rank correlations, of scores and of the orders per latency, by their columns.
-    """
+@dataclass(frozen=True)
+class Tried:
+    """One trial: what its result says, and the losses image by image."""
 
     trial: Trial
     result: dict[str, Any]
-    criterion: dict[str, Any]
-    correlations: dict[str, float | None]
+    losses: Losses
+
+    def rows(self, kind: str) -> list[int]:
+        """The places of the sets of a kind."""
+        return [place for place, one in enumerate(self.result["sets"]) if one["kind"] == kind]
+
+    def place(self, blocks: Sequence[str]) -> int | None:
+        """The place of a set; None where this trial did not drop it."""
+        known = (place for place, one in enumerate(self.result["sets"]) if one["blocks"] == list(blocks))
+        return next(known, None)
 
 
 def criteria_frame(params: Params) -> pd.DataFrame:
-    """Return one row per trial, criterion and number of blocks: the accuracy without the blocks it drops.
+    """Return one row per setting, criterion, search and target.
 
-    `rank_correlation` is Spearman's, of the scores with the accuracy that the oracle loses;
-    `rank_correlation_per_latency` of the places in which the two would drop the blocks. Both are empty where
-    a criterion scores all blocks alike, and the oracle's with a single seed.
+    `correlation_…` is Spearman's, of the scores with what is lost without random sets (`sets`) and without
+    each block alone (`blocks`); `difference_…` is that less recoverability's; `regret` is what the chosen
+    sets lose beyond the best set that is known. `…_low` and `…_high` bound the middle 90 % of resamples.
 
     Raises:
         FileError: A result of the trials is missing or damaged.
     """
-    rows = [
-        {
-            **_columns(judged.trial),
-            **{key: judged.criterion[key] for key in ("criterion", "per_latency")},
-            **{key: choice[key] for key in ("count", "latency_reduction", "top1")},
-            "dropped_blocks": " ".join(choice["dropped_blocks"]),
-            "num_blocks": len(judged.result["blocks"]),
-            **judged.correlations,
-            **{key: judged.result[key] for key in ("top1_original", "method", "preset", "num_evaluation")},
-        }
-        for judged in _judge(params)
-        for choice in judged.criterion["choices"]
-    ]
+    rows = [row for tried in _settings(params) for row in _judge(tried)]
     return pd.DataFrame(rows, columns=CRITERIA_COLUMNS)
 
 
 def oracle_frame(params: Params) -> pd.DataFrame:
-    """Return one row per trial, criterion and block: its score, its place, and the accuracy without it.
+    """Return one row per trial, set of blocks and criterion: its score, and what is lost without the set.
 
     Raises:
         FileError: A result of the trials is missing or damaged.
     """
     rows: list[dict[str, Any]] = []
-    for judged in _judge(params):
-        criterion, places = judged.criterion, _places(judged.criterion)
-        rows += [
-            {
-                **_columns(judged.trial),
-                "criterion": criterion["criterion"],
-                "block": block["name"],
-                "position": position,
-                "score": criterion["scores"][block["name"]],
-                "place": places.get(block["name"]),
-                **{key: block[key] for key in ("latency_reduction", "top1")},
-                "top1_original": judged.result["top1_original"],
+    for tried in (one for together in _settings(params) for one in together):
+        saved = {block["name"]: block["latency_reduction"] for block in tried.result["blocks"]}
+        for place, one in enumerate(tried.result["sets"]):
+            lost = _top1_lost([tried.losses.right[place]], [tried.losses.right_original])
+            row = {
+                **dict(zip((*SAMPLE_SETTING, "seed"), _key(tried.trial), strict=True)),
+                "kind": one["kind"],
+                "dropped_blocks": " ".join(one["blocks"]),
+                "num_blocks": len(one["blocks"]),
+                "latency_reduction": sum(saved[block] for block in one["blocks"]),
+                **{key: one[key] for key in ("kl", "top1")},
+                **lost,
+                "top1_original": tried.result["top1_original"],
             }
-            for position, block in enumerate(judged.result["blocks"], start=1)
-        ]
+            rows += [row | {"criterion": name, "score": score} for name, score in one["scores"].items()]
     return pd.DataFrame(rows, columns=ORACLE_COLUMNS)
 
 
-def _judge(params: Params) -> Iterator[Judged]:
-    """Give every criterion of every trial, held against the oracles of all seeds of its setting."""
-    results = Results(params)
-    read = {trial: results.read(results.paths.rank(trial), "rank") for trial in rank_trials(params)}
-    oracles = {trial: _criterion(result, ORACLE) for trial, result in read.items()}
-    for trial, result in read.items():
-        alike = [other for other in read if other.folder.parent == trial.folder.parent]
-        for criterion in result["criteria"]:
-            others = [other for other in alike if criterion["criterion"] != ORACLE or other != trial]
-            losses = _mean(pd.Series(oracles[other]["scores"], dtype=float) for other in others)
-            orders = _mean(_places(oracles[other]) for other in others)
-            correlations = {
-                "rank_correlation": rank_correlation(pd.Series(criterion["scores"], dtype=float), losses),
-                "rank_correlation_per_latency": rank_correlation(_places(criterion), orders),
-            }
-            yield Judged(trial, result, criterion, correlations)
+def seeds_frame(params: Params) -> pd.DataFrame:
+    """Return one row per trial and criterion: its correlation over random sets, and what its choices lose.
 
+    The correlation is empty where the oracle does not agree with itself; a choice's loss is the mean over the
+    targets, by the first search.
 
-def rank_correlation(one: pd.Series, other: pd.Series) -> float | None:
-    """Return Spearman's rank correlation of two series over the names they share; None where it has none.
-
-    >>> rank_correlation(pd.Series({"a": 1.0, "b": 2.0, "c": 9.0}), pd.Series({"c": 3.0, "b": 2.0, "a": 1.0}))
-    1.0
+    Raises:
+        FileError: A result of the trials is missing or damaged.
     """
-    both = pd.concat([one, other], axis=1, join="inner").dropna()
-    if len(both) < 2 or (both.nunique() == 1).any():
-        return None
-    return round(float(spearmanr(both.iloc[:, 0], both.iloc[:, 1]).statistic), 12)
+    rows: list[dict[str, Any]] = []
+    for trials in _settings(params):
+        names = list(trials[0].result["sets"][0]["scores"])
+        kl, scores = _stack(trials, KINDS["sets"], names)
+        reliable = kl.shape[1] >= FEWEST_SETS and (
+            (agreement := ceiling(kl)) is None or agreement >= LEAST_CEILING
+        )
+        truth = kl.mean(2).mean(0)
+        for place, tried in enumerate(trials):
+            for name in names:
+                keys = {choice["target"]: choice for choice in reversed(tried.result["choices"])
+                        if choice["criterion"] == name}  # fmt: skip
+                rows_of = [tried.place(choice["blocks"]) for choice in keys.values()]
+                rows.append(
+                    {
+                        **dict(zip((*SAMPLE_SETTING, "seed"), _key(tried.trial), strict=True)),
+                        "criterion": name,
+                        "correlation": spearman(scores[name][place], truth) if reliable else None,
+                        "kl": float(np.mean([tried.losses.kl[row].mean() for row in rows_of])),
+                    }
+                )
+    return pd.DataFrame(rows, columns=SEEDS_COLUMNS)
 
 
-def _mean(series: Iterator[pd.Series]) -> pd.Series:
-    """Return the mean over several series, name by name; of none it is empty."""
-    found = list(series)
-    return pd.concat(found, axis=1).mean(axis=1) if found else pd.Series(dtype=float)
+def _settings(params: Params) -> Iterator[list[Tried]]:
+    """The trials of each setting together, one for each seed."""
+    results = Results(params)
+    together: dict[Any, list[Tried]] = {}
+    for trial in rank_trials(params):
+        result = results.read(results.paths.rank(trial), "rank")
+        losses = read_lost(results.paths.lost(trial))
+        together.setdefault(trial.folder.parent, []).append(Tried(trial, result, losses))
+    yield from together.values()
 
 
-def _places(criterion: dict[str, Any]) -> pd.Series:
-    """Return the place of each block in the order in which a criterion drops them, from 1 on."""
-    return pd.Series({name: place for place, name in enumerate(criterion["order"], start=1)}, dtype=int)
+def _judge(trials: Sequence[Tried]) -> Iterator[dict[str, Any]]:
+    """The rows of one setting."""
+    first = trials[0].result
+    names = list(first["sets"][0]["scores"])
+    judged: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for column, kind in KINDS.items():
+        for name, found in _correlate(trials, kind, names).items():
+            judged[name] |= {f"{key}_{column}": value for key, value in found.items()}
+    top1 = [tried.result["top1_original"] for tried in trials]
+    common = {
+        **dict(zip(SAMPLE_SETTING, _key(trials[0].trial), strict=False)),
+        "seeds": len(trials),
+        "top1_original": float(np.mean(top1)),
+        **{key: first[key] for key in ("num_evaluation", "method", "preset")},
+    }
+    for choice in first["choices"]:
+        key = {name: choice[name] for name in ("criterion", "search", "target")}
+        yield {
+            **common,
+            "criterion": key["criterion"],
+            "search": key["search"],
+            "target_reduction": key["target"],
+            **judged[choice["criterion"]],
+            **_weigh(trials, key),
+        }
 
 
-def _criterion(result: dict[str, Any], name: str) -> dict[str, Any]:
-    return next(criterion for criterion in result["criteria"] if criterion["criterion"] == name)
+def _correlate(trials: Sequence[Tried], kind: str, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """By criterion, its correlations with what is lost without the sets of a kind."""
+    kl, scores = _stack(trials, kind, names)
+    if kl.shape[1] < FEWEST_SETS:
+        return {name: {"num": kl.shape[1]} for name in names}
+    common = {"num": kl.shape[1], "ceiling": ceiling(kl)}
+    found: dict[str, dict[str, Any]] = {}
+    for name, judged in judge(scores, kl, RECOVERABILITY).items():
+        found[name] = dict(common)
+        if judged is not None:
+            found[name] |= _columns("correlation", judged.correlation)
+            found[name] |= _columns("difference", judged.difference) if judged.difference else {}
+    return found
 
 
-def _columns(trial: Trial) -> dict[str, Any]:
-    values = (trial.network, trial.images, trial.num_images, trial.seed)
-    return dict(zip((*SAMPLE_SETTING, "seed"), values, strict=True))
+def _stack(
+    trials: Sequence[Tried], kind: str, names: Sequence[str]
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """What is lost without the sets of a kind, [seeds, sets, images], and by criterion the scores of each."""
+    places = [tried.rows(kind) for tried in trials]
+    kl = np.stack([tried.losses.kl[rows] for tried, rows in zip(trials, places, strict=True)])
+    sets = [
+        [tried.result["sets"][row]["scores"] for row in rows]
+        for tried, rows in zip(trials, places, strict=True)
+    ]
+    return kl, {name: np.array([[one[name] for one in own] for own in sets], dtype=float) for name in names}
+
+
+def _weigh(trials: Sequence[Tried], key: Mapping[str, Any]) -> dict[str, Any]:
+    """What the choices of one criterion, search and target lose, mean over the seeds."""
+    chosen = [_choice(tried, key) for tried in trials]
+    rows = [tried.place(blocks) for tried, blocks in zip(trials, chosen, strict=True)]
+    kl = [tried.losses.kl[row] for tried, row in zip(trials, rows, strict=True)]
+    best, best_kl = best_known(trials, key["target"])
+    saved = {block["name"]: block["latency_reduction"] for block in trials[0].result["blocks"]}
+    lost = [tried.losses.right[row] for tried, row in zip(trials, rows, strict=True)]
+    means = [float(one.mean(dtype="float64")) for one in kl]
+    return {
+        "kl": float(np.mean(means)),
+        "kl_std": float(np.std(means, ddof=1)) if len(means) > 1 else None,
+        **_columns("regret", regret(kl, best_kl)),
+        **_top1_lost(lost, [tried.losses.right_original for tried in trials]),
+        "latency_reduction": float(np.mean([sum(saved[block] for block in blocks) for blocks in chosen])),
+        "dropped_blocks": BETWEEN_SEEDS.join(" ".join(blocks) for blocks in chosen),
+        "best_known": " ".join(best),
+        "best_known_kl": float(np.mean(best_kl)),
+    }
+
+
+def best_known(trials: Sequence[Tried], target: float) -> tuple[list[str], list[np.ndarray]]:
+    """Of the sets that meet a target, the one that loses least over the seeds that tried it; its losses."""
+    losses: dict[tuple[str, ...], list[np.ndarray]] = {}
+    for tried in trials:
+        for place, one in enumerate(tried.result["sets"]):
+            if target in one["meets"]:
+                losses.setdefault(tuple(one["blocks"]), []).append(tried.losses.kl[place])
+    best = min(losses, key=lambda blocks: float(np.mean(losses[blocks])))
+    return list(best), losses[best]
+
+
+def _choice(tried: Tried, key: Mapping[str, Any]) -> list[str]:
+    """The blocks that were chosen."""
+    return next(
+        choice["blocks"]
+        for choice in tried.result["choices"]
+        if all(choice[name] == value for name, value in key.items())
+    )
+
+
+def _top1_lost(right: Sequence[np.ndarray], original: Sequence[np.ndarray]) -> dict[str, float]:
+    """The points of top-1 that are lost, mean over seeds, and their standard error over the same images."""
+    lost = np.mean(
+        [theirs.astype(float) - ours for ours, theirs in zip(right, original, strict=True)], axis=0
+    )
+    error = float(lost.std(ddof=1) / np.sqrt(len(lost))) if len(lost) > 1 else None
+    return {"top1_lost": 100 * float(lost.mean()), "top1_lost_error": None if error is None else 100 * error}
+
+
+def _columns(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _key(trial: Trial) -> tuple[str, str, int, int]:
+    return trial.network, trial.images, trial.num_images, trial.seed

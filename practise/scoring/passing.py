@@ -1,0 +1,85 @@
+"""What a block does to what passes through it: criteria that need one pass of the original for all blocks.
+
+Neither looks at what follows the block. What a set of blocks costs is the sum of what each costs alone.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from practise.images.tiny_set import TinySet
+from practise.networks.watching import entering, leaving
+
+SALIENT = 0.2
+"""The share of a channel's pixels that its concept mask keeps, as in the authors' code."""
+
+Difference = Callable[[Tensor, Tensor], float]
+
+
+def block_influence(network: nn.Module, blocks: Sequence[str], few: TinySet) -> dict[str, float]:
+    """One minus the cosine between a pixel's channels before and after the block, mean over the pixels.
+
+    Source: ShortGPT (Men et al. 2024), where it ranks the layers of language models.
+
+    Args:
+        network: the original, in evaluation mode on its device.
+        blocks: names of blocks.
+        few: the images.
+    """
+    return differences(network, blocks, few, turned)
+
+
+def concept_masks(network: nn.Module, blocks: Sequence[str], few: TinySet) -> dict[str, float]:
+    """How far a block moves its channels' most active pixels: the share where the masks differ, summed.
+
+    Source: CMa-FSMC (Neural Networks 204, 2026), whose code compares the masks after enlarging every map to
+    the image's size; here they are compared pixel by pixel of the map itself. Arguments as for
+    `block_influence`.
+    """
+    return differences(network, blocks, few, masks_differ)
+
+
+def differences(
+    network: nn.Module, blocks: Sequence[str], few: TinySet, difference: Difference
+) -> dict[str, float]:
+    """The difference between what enters and what leaves each block, in one pass of the original."""
+    device = next(network.parameters()).device
+    views = few.centre_views().to(device, memory_format=torch.channels_last)
+    entered: dict[str, Tensor] = {}
+    found: dict[str, float] = {}
+
+    def enter(name: str, x: Tensor) -> None:
+        entered[name] = x.clone()  # an in-place activation may follow
+
+    def leave(name: str, x: Tensor) -> None:
+        found[name] = difference(pixels_of(entered.pop(name)), pixels_of(x))
+
+    with torch.inference_mode(), entering(network, blocks, enter), leaving(network, blocks, leave):
+        network(views)
+    return {name: found[name] for name in blocks}
+
+
+def pixels_of(x: Float[Tensor, "n ..."]) -> Float[Tensor, "n pixels c"]:
+    """A feature map [n, c, y, x], or the tokens of a transformer, pixel by pixel."""
+    return (x.flatten(2).transpose(1, 2) if x.ndim == 4 else x).float()
+
+
+def turned(before: Float[Tensor, "n pixels c"], after: Float[Tensor, "n pixels c"]) -> float:
+    """One minus the cosine, mean over images and pixels."""
+    return 1 - functional.cosine_similarity(before, after, dim=2).mean().item()
+
+
+def masks_differ(before: Float[Tensor, "n pixels c"], after: Float[Tensor, "n pixels c"]) -> float:
+    """The share of pixels at which concept masks differ, mean over images, sum over channels."""
+    masks = salient(before), salient(after)
+    return torch.ne(*masks).double().mean((0, 1)).sum().item()
+
+
+def salient(x: Float[Tensor, "n pixels c"]) -> Tensor:
+    """Where each channel is among its largest values; where these are 0, wherever it is not 0."""
+    place = int(SALIENT * (x.shape[1] - 1))
+    least = x.sort(dim=1, descending=True).values[:, place : place + 1]
+    return torch.where(least == 0, x != 0, x >= least)
