@@ -31,6 +31,27 @@ def test_every_image_comes_up_equally_often(num_images, batch_size, steps):
     assert counts.max() - counts.min() <= 1
 
 
+@given(num_images=st.integers(1, 40), batch_size=st.integers(1, 50), seed=st.integers(0, 3))
+def test_batches_of_distinct_images_walk_through_permutations_and_drop_what_is_left(
+    num_images, batch_size, seed
+):
+    size = min(num_images, batch_size)
+    per_permutation = num_images // size
+    for permutation in range(3):
+        steps = range(permutation * per_permutation, (permutation + 1) * per_permutation)
+        batches = [draw_batch(num_images, batch_size, seed, step, "distinct").tolist() for step in steps]
+        assert [len(batch) for batch in batches] == [size] * per_permutation
+        drawn = [index for batch in batches for index in batch]
+        assert len(set(drawn)) == len(drawn)
+        assert set(drawn) <= set(range(num_images))
+
+
+def test_fewer_images_than_a_batch_come_in_a_new_order_at_each_step():
+    batches = [tuple(draw_batch(50, 64, 0, step, "distinct").tolist()) for step in range(5)]
+    assert {tuple(sorted(batch)) for batch in batches} == {tuple(range(50))}
+    assert len(set(batches)) == 5
+
+
 def test_the_same_seed_gives_the_same_views_and_another_seed_others():
     images = pictures(3)
     first, again, other = (draw_views(images, [0, 2, 2], PREPROCESSING, seed) for seed in (1, 1, 2))

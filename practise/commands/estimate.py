@@ -25,8 +25,9 @@ from practise.machine.hardware import device_name
 from practise.networks.blocks import droppable_blocks
 from practise.networks.building import find_preprocessing
 from practise.networks.libraries import LIBRARIES
+from practise.recovery.params import RecoveryRecipe
 from practise.recovery.rivals.cd import OFFICIAL as CD_ADAM
-from practise.scoring.params import RidgeRecipe
+from practise.scoring.params import RidgeRecipe, SgdRecipe
 from practise.scoring.registry import CRITERIA
 from practise.settings.grid import Cell, cells, first_outputs, rank_trials, source_trials
 from practise.settings.params import Params
@@ -174,21 +175,22 @@ def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) 
     for cell in dict.fromkeys(replace(cell, target=0.0) for cell in grid):
         spend("score", cell.network, scoring(params, cell, paces[cell.network].blocks))
     for cell in grid:
-        spend("recover", cell.network, recovering(params, cell.method))
+        spend("recover", cell.network, recovering(params, cell.method, cell.num_images))
         spend("evaluate", cell.network, Work(passed=evaluated[cell.images]))
     for network, *_ in {layers_left(params, cell) for cell in grid}:
         spend("evaluate", network, timed * 2)
     rank, sources, made = params.rank, params.sources, params.synthesize
     for trial in rank_trials(params):
         sets = paces[trial.network].blocks + len(rank.criteria) * len(rank.counts)
-        each = recovering(params, rank.method) + Work(passed=evaluated[trial.images])
+        each = recovering(params, rank.method, trial.num_images)
+        each += Work(passed=evaluated[trial.images])
         spend("rank", trial.network, each * sets)
     for network in sources.networks:
         spend("synthesize", network, Work(trained=made.steps * made.num_images))
     for trial in source_trials(params):
         passed = Work(passed=evaluated[sources.evaluation])
         for method in sources.methods:
-            spend("sources", trial.network, recovering(params, method) + passed)
+            spend("sources", trial.network, recovering(params, method, trial.num_images) + passed)
         spend("sources", trial.network, passed)
     return {stage: seconds[stage] / 3600 for stage in first_outputs(params) if stage in seconds}
 
@@ -211,11 +213,17 @@ def scoring(params: Params, cell: Cell, blocks: int) -> Work:
     recipe = score_recipe(params, cell.method)
     if isinstance(recipe, RidgeRecipe):
         return Work(passed=2 * blocks * min(cell.num_images, recipe.most_images))
-    return Work(trained=blocks * recipe.steps * recipe.batch_size)
+    return Work(trained=blocks * recipe.steps * images_in_step(recipe, cell.num_images))
 
 
-def recovering(params: Params, method: str) -> Work:
+def recovering(params: Params, method: str, num_images: int) -> Work:
     """What one recovery takes."""
     recipe = recovery_recipe(params, method)
     layerwise = CD_ADAM.steps if recipe.start == "cd_adam" else 0
-    return Work(trained=(recipe.steps + layerwise) * recipe.batch_size)
+    return Work(trained=(recipe.steps + layerwise) * images_in_step(recipe, num_images))
+
+
+def images_in_step(recipe: SgdRecipe | RecoveryRecipe, num_images: int) -> int:
+    """How many images a training step sees."""
+    distinct = recipe.batches == "distinct"
+    return min(recipe.batch_size, num_images) if distinct else recipe.batch_size

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -38,6 +38,8 @@ SOURCES = {
 """Every kind of source by the name that stands in a params file."""
 
 SourceName = Annotated[str, OneOf(SOURCES)]
+Batches = Literal["full", "distinct"]
+"""How the images of a training step are drawn: as many as asked for, or each at most once."""
 
 
 class DataParams(Section):

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
+from practise.images.params import Batches
 from practise.images.preprocessing import Preprocessing, to_tensor
 
 
@@ -62,12 +63,20 @@ def centre_views(images: Sequence[Image.Image], preprocessing: Preprocessing) ->
     return preprocessing.normalise(to_tensor([preprocessing.view(image) for image in images]))
 
 
-def draw_batch(num_images: int, batch_size: int, seed: int, step: int) -> Int64[Tensor, " batch"]:
-    """Indices of one step's batch; over the steps every image comes up equally often.
+def draw_batch(
+    num_images: int, batch_size: int, seed: int, step: int, batches: Batches = "full"
+) -> Int64[Tensor, " batch"]:
+    """Indices of one step's batch; no state is kept from step to step.
 
     The steps walk through an endless list of permutations of the images, each shuffled from the seed and its
-    place in that list; no state is kept from step to step.
+    place in that list. Batches that are full go over the end of one permutation into the next, so that every
+    image comes up equally often. Those of distinct images end with the permutation: what is left of it is
+    dropped, and all images are one batch where there are fewer than it should have.
     """
+    if batches == "distinct":
+        size = min(batch_size, num_images)
+        round_, place = divmod(step, num_images // size)
+        return torch.randperm(num_images, generator=seeded(seed, round_))[place * size :][:size]
     first, last = step * batch_size, (step + 1) * batch_size
     rounds = range(first // num_images, (last - 1) // num_images + 1)
     order = torch.cat([torch.randperm(num_images, generator=seeded(seed, round_)) for round_ in rounds])

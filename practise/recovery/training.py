@@ -25,6 +25,7 @@ from practise.recovery.losses import COMPARE
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.registry import LOSSES
 from practise.resume import Resume
+from practise.scoring.recoverability import falling_in_steps
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,7 @@ def build_optimizer(
     else:
         optimizer = torch.optim.AdamW(weights, recipe.lr, weight_decay=recipe.weight_decay)
     if recipe.schedule == "steps":
-        every = max(1, round(0.4 * recipe.steps))
-        return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, every, gamma=0.1)
+        return optimizer, falling_in_steps(optimizer, recipe.steps)
     one_cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.lr, total_steps=recipe.steps + 1, pct_start=0.1
     )
@@ -187,11 +187,20 @@ class ViewBank:
     def batch(self, step: int) -> Batch:
         """Normalised views of one step, the original's outputs for them, and their labels."""
         if self.kept is None:
-            picked = draw_batch(len(self.few), self.recipe.batch_size, self.few.seed, step)
-            return self.draw(picked, step)
+            return self.draw(self.pick(len(self.few), step), step)
         views, theirs, labels = self.kept
-        picked = draw_batch(len(views), self.recipe.batch_size, self.few.seed, step).to(self.device)
+        if self.recipe.batches == "full":
+            picked = self.pick(len(views), step)
+        else:  # a view of each image, its next one at the next step
+            rounds = len(views) // len(self.few)
+            picked = self.pick(len(self.few), step) + len(self.few) * (step % rounds)
+        picked = picked.to(self.device)
         return views[picked].contiguous(memory_format=torch.channels_last), theirs[picked], labels[picked]
+
+    def pick(self, count: int, step: int) -> Int64[Tensor, " batch"]:
+        """Places of one step's batch among so many images or views."""
+        recipe = self.recipe
+        return draw_batch(count, recipe.batch_size, self.few.seed, step, recipe.batches)
 
     def draw(self, indices: Int64[Tensor, " batch"], place: int) -> Batch:
         """New views of the indexed images, with what the original says to them, and their labels."""

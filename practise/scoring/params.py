@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from practise.images.params import Batches
 from practise.machine.params import Dtype
 from practise.schema import Count, NotNegative, OneOf, Positive, Section, ShareOrNone, setting
 from practise.scoring.registry import CRITERIA
@@ -38,4 +39,9 @@ class SgdRecipe(Section):
     momentum: ShareOrNone = setting(0.9, "SGD's momentum.")
     weight_decay: NotNegative = setting(1e-4, "SGD's weight decay.")
     batch_size: Count = setting(64, "Images in a step.")
+    batches: Batches = setting(
+        "distinct",
+        "distinct: each image at most once in a step, so all in one batch where there are fewer than "
+        "batch_size; full: batch_size views in every step, several of an image where there are few.",
+    )
     dtype: Dtype = setting("fp32", "Number format.")

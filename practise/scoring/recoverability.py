@@ -224,9 +224,9 @@ class Trained:
         optimizer = torch.optim.SGD(
             adaptors, recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
         )
-        schedule = torch.optim.lr_scheduler.StepLR(optimizer, max(1, round(0.4 * recipe.steps)), gamma=0.1)
+        schedule = falling_in_steps(optimizer, recipe.steps)
         for step in track(range(recipe.steps), description):
-            batch = draw_batch(len(few), recipe.batch_size, few.seed, step).tolist()
+            batch = draw_batch(len(few), recipe.batch_size, few.seed, step, recipe.batches).tolist()
             views = draw_views(few.images, batch, few.preprocessing, combine(few.seed, step))
             views = self.to_device(few.preprocessing.normalise(views))
             with torch.no_grad():
@@ -238,8 +238,16 @@ class Trained:
             schedule.step()
 
     def to_device(self, views: Tensor) -> Tensor:
-        """Channels last, where the network is."""
-        return views.to(self.device, memory_format=torch.channels_last)
+        """Channels last, where the network is and in the format of its weights."""
+        return views.to(next(self.network.parameters())).contiguous(memory_format=torch.channels_last)
+
+
+def falling_in_steps(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+    """The authors' schedule: the learning rate is divided by ten after every 40 % of the steps, rounded down.
+
+    With one or two steps, for which 40 % are none, it falls after each.
+    """
+    return torch.optim.lr_scheduler.StepLR(optimizer, max(1, int(0.4 * steps)), gamma=0.1)
 
 
 def tell_plain_drops(blocks: Iterable[str]) -> None:
