@@ -1,13 +1,15 @@
 """Views and batches follow from seed and step alone."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import v2
 
-from practise.images.preprocessing import Preprocessing, to_tensor
+from practise.images.params import ViewsParams
+from practise.images.preprocessing import Preprocessing, resize_shorter_side, to_tensor
 from practise.images.tiny_set import TinySet
 from practise.images.views import centre_views, draw_batch, draw_views, mix
 
@@ -66,6 +68,30 @@ def test_a_crop_of_all_is_the_whole_image_flipped_or_not():
     whole = to_tensor([v2.functional.resize(image, [32, 32])])[0]
     for view in draw_views([image], [0] * 8, PREPROCESSING, seed=1, smallest=1.0):
         assert torch.equal(view, whole) or torch.equal(view.flip(2), whole)
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_no_crop_is_the_whole_image_and_a_source_may_do_without_flips(flip):
+    image = pictures(1)[0].resize((48, 48))
+    whole = to_tensor([v2.functional.resize(image, [32, 32])])[0]
+    kind = ViewsParams(crop="none", flip=flip)
+    views = list(draw_views([image], [0] * 8, PREPROCESSING, seed=1, kind=kind))
+    assert any(torch.equal(view, whole) for view in views)
+    assert any(torch.equal(view.flip(2), whole) for view in views) == flip
+    assert all(torch.equal(view, whole) or torch.equal(view.flip(2), whole) for view in views)
+
+
+def test_a_crop_of_random_place_is_a_square_of_the_image_as_it_is_resized_for_evaluation():
+    image = pictures(1)[0]
+    assert PREPROCESSING.resize_size == 36
+    resized = to_tensor([resize_shorter_side(image, 36, "bilinear")])[0]
+    squares = resized.unfold(1, 32, 1).unfold(2, 32, 1).flatten(1, 2).movedim(1, 0)
+    kind = ViewsParams(crop="place", flip=False)
+    places = set()
+    for view in draw_views([image], [0] * 8, PREPROCESSING, seed=1, kind=kind):
+        (place,) = (squares == view).flatten(1).all(1).nonzero().flatten().tolist()
+        places.add(place)
+    assert len(places) > 3
 
 
 def test_drawing_views_leaves_the_global_generator_alone():

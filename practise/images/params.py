@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from practise.schema import OneOf, Section, Text
+from practise.schema import OneOf, Section, Text, setting
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ SOURCES = {
 """Every kind of source by the name that stands in a params file."""
 
 SourceName = Annotated[str, OneOf(SOURCES)]
+Crop = Literal["size", "place", "none"]
 Batches = Literal["full", "distinct"]
 """How the images of a training step are drawn: as many as asked for, or each at most once."""
 
@@ -72,6 +73,18 @@ HERE = DataParams(root=".", holds=None)
 """Relative paths start from the project's root."""
 
 
+class ViewsParams(Section):
+    """How random views are drawn."""
+
+    crop: Crop = setting(
+        "size",
+        "size: of random size, shape and place, at least smallest_crop of the image; place: the shorter side "
+        "is resized as for evaluation, and a square cut out at a random place; none: all of the image, or "
+        "its centre where it is not square.",
+    )
+    flip: bool = setting(True, "Whether half of the views are mirrored.")
+
+
 class ImagesParams(Section):
     """A source of images."""
 
@@ -89,3 +102,4 @@ class ImagesParams(Section):
         description="folder: a text file with one class folder's name a line in index order; imagenet, "
         "also when the key is absent: ImageNet-1k's; cifar10: CIFAR-10's.",
     )
+    views: ViewsParams = setting(ViewsParams(), "How random views of these images are drawn in training.")

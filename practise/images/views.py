@@ -1,10 +1,11 @@
 """Random views of the few training images: crops of random size and shape, flipped half of the time.
 
 The view of an image at a step follows from the seed and the step alone, so a run that was killed goes on with
-the very views that it would have seen. The crop is the official one (RandomResizedCrop and a flip).
+the very views that it would have seen. Crop and flip are the official ones of ImageNet (RandomResizedCrop);
+a source of images may ask for others, as the authors' loaders of other images do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -12,8 +13,10 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
-from practise.images.params import Batches
-from practise.images.preprocessing import Preprocessing, to_tensor
+from practise.images.params import Batches, ViewsParams
+from practise.images.preprocessing import Preprocessing, resize_shorter_side, to_tensor
+
+AS_ON_IMAGENET = ViewsParams()
 
 
 def draw_views(
@@ -22,6 +25,7 @@ def draw_views(
     preprocessing: Preprocessing,
     seed: int,
     smallest: float = 0.08,
+    kind: ViewsParams = AS_ON_IMAGENET,
 ) -> UInt8[Tensor, "n 3 h w"]:
     """One random view of each indexed image.
 
@@ -30,21 +34,27 @@ def draw_views(
         indices: Which images to view, in order; an image may come up more than once.
         preprocessing: The network's; its side and interpolation are used.
         seed: The same seed gives the same views.
-        smallest: Share of the image's area that the smallest crop covers.
+        smallest: Share of the image's area that the smallest crop of random size covers.
+        kind: Which crop, and whether to flip.
     """
-    augment = v2.Compose(
-        [
-            v2.RandomResizedCrop(
-                preprocessing.image_size,
-                scale=(smallest, 1.0),
-                interpolation=InterpolationMode(preprocessing.interpolation),
-            ),
-            v2.RandomHorizontalFlip(),
-        ]
-    )
+    flips = [v2.RandomHorizontalFlip()] if kind.flip else []
+    augment = v2.Compose([*find_crop(kind, preprocessing, smallest), *flips])
     with torch.random.fork_rng(devices=[]):  # torchvision draws from torch's global generator
         torch.manual_seed(seed)
         return to_tensor([augment(images[index]) for index in indices])
+
+
+def find_crop(
+    kind: ViewsParams, preprocessing: Preprocessing, smallest: float
+) -> list[Callable[[Image.Image], Image.Image]]:
+    """What cuts a square of the network's size out of an image; arguments as for `draw_views`."""
+    size, interpolation = preprocessing.image_size, preprocessing.interpolation
+    if kind.crop == "size":
+        mode = InterpolationMode(interpolation)
+        return [v2.RandomResizedCrop(size, scale=(smallest, 1.0), interpolation=mode)]
+    shorter = preprocessing.resize_size if kind.crop == "place" else size
+    cut = v2.RandomCrop(size) if kind.crop == "place" else v2.CenterCrop(size)
+    return [lambda image: resize_shorter_side(image, shorter, interpolation), cut]
 
 
 def mix(views: Float[Tensor, "n 3 h w"], seed: int) -> Float[Tensor, "n 3 h w"]:

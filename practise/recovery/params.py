@@ -38,7 +38,7 @@ class Training(Section):
     )
     smallest_crop: ShareOrAll = setting(
         0.3,
-        "Share of an image's area that the smallest random crop covers; 1: no crop, flips alone.",
+        "Share of an image's area that the smallest crop of random size covers; 1: no crop, flips alone.",
         official=0.08,
     )
     lr: Positive = setting(

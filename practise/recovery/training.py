@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from practise.errors import RecoveryError
 from practise.images.tiny_set import TinySet
-from practise.images.views import combine, draw_batch, draw_views, mix
+from practise.images.views import combine, draw_batch, mix
 from practise.machine.devices import training_dtype
 from practise.networks.features import feature_extractor, find_feature_layer, in_format
 from practise.progress import track
@@ -205,7 +205,7 @@ class ViewBank:
     def draw(self, indices: Int64[Tensor, " batch"], place: int) -> Batch:
         """New views of the indexed images, with what the original says to them, and their labels."""
         few, seed = self.few, combine(self.few.seed, place)
-        drawn = draw_views(few.images, indices.tolist(), few.preprocessing, seed, self.recipe.smallest_crop)
+        drawn = few.random_views(indices.tolist(), seed, self.recipe.smallest_crop)
         views = few.preprocessing.normalise(drawn.to(self.device))
         if self.recipe.mixing and not self.loss.reads_labels:
             views = mix(views, seed)

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from practise.errors import RecoveryError
 from practise.images.tiny_set import TinySet
-from practise.images.views import combine, draw_batch, draw_views
+from practise.images.views import combine, draw_batch
 from practise.machine.devices import resolve_dtype
 from practise.networks.blocks import drop_blocks_
 from practise.networks.features import FeatureExtractor, feature_extractor, find_feature_layer, in_format
@@ -205,12 +205,12 @@ class Trained:
             original, pruned = (in_format(extract, self.device, self.dtype) for extract in (teach, run))
             if adaptors:
                 self.train(adaptors, pruned, original, f"train adaptors around {', '.join(dropped)}")
+            total = 0.0
             with torch.no_grad():
-                errors = [
-                    functional.mse_loss(pruned(views), original(views)).item() * len(views)
-                    for views in self.to_device(few.centre_views()).split(self.recipe.batch_size)
-                ]
-        return finite(sum(errors) / len(few))
+                for part in torch.arange(len(few)).split(self.recipe.batch_size):
+                    views = self.to_device(few.centre_views(part.tolist()))
+                    total += functional.mse_loss(pruned(views), original(views)).item() * len(part)
+        return finite(total / len(few))
 
     def train(
         self,
@@ -227,7 +227,7 @@ class Trained:
         schedule = falling_in_steps(optimizer, recipe.steps)
         for step in track(range(recipe.steps), description):
             batch = draw_batch(len(few), recipe.batch_size, few.seed, step, recipe.batches).tolist()
-            views = draw_views(few.images, batch, few.preprocessing, combine(few.seed, step))
+            views = few.random_views(batch, combine(few.seed, step))
             views = self.to_device(few.preprocessing.normalise(views))
             with torch.no_grad():
                 wanted = original(views)
@@ -238,8 +238,8 @@ class Trained:
             schedule.step()
 
     def to_device(self, views: Tensor) -> Tensor:
-        """Channels last, where the network is and in the format of its weights."""
-        return views.to(next(self.network.parameters())).contiguous(memory_format=torch.channels_last)
+        """Channels last, where the network is."""
+        return views.to(self.device, memory_format=torch.channels_last)
 
 
 def falling_in_steps(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler:

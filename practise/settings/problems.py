@@ -290,7 +290,7 @@ def _source_keys(place: Location, images: Mapping[Any, Any]) -> Iterator[Problem
             which = f"{SPLITS[key]} images" if len(kind.needs) > 1 else "images"
             yield (*place, key), f"is missing; it should be the directory of the {which}"
     for key in ImagesParams.model_fields:
-        if key not in ("source", *kind.needs, *kind.takes) and images.get(key) is not None:
+        if key not in ("source", "views", *kind.needs, *kind.takes) and images.get(key) is not None:
             yield (*place, key), f"does not belong to source {source}, should be left out"
 
 

@@ -61,7 +61,7 @@ def run(
     drawn = draw_sample(source.train, num_images, np.random.default_rng(seed), f"{file}: sources.num_images")
     items = hash_images(source.root, drawn)
     check_disjoint(items, read_listing(listing).evaluation, f"{file}: images.{images}")
-    few = open_tiny_set(source.root, items, original.preprocessing, seed)
+    few = open_tiny_set(source.root, items, original.preprocessing, seed, params.images[images].views)
     evaluation = EvaluationImages(params, listing, original.preprocessing)
     ways = {
         method: Recovering(
