@@ -29,6 +29,7 @@ class SourceKind:
 
 
 SOURCES = {
+    "cub200": SourceKind(has_labels=False, has_evaluation=False, needs=("train",)),
     "elpv": SourceKind(),
     "folder": SourceKind(needs=("train", "evaluation"), takes=("class_list",)),
     "photographs": SourceKind(has_labels=False, has_evaluation=False),
@@ -90,11 +91,13 @@ class ImagesParams(Section):
 
     source: SourceName = Field(
         description="elpv: the packaged set; folder: folders of one folder a class. For the section sources "
-        "alone: photographs: crops of packaged pictures; unlabelled: any folder of images; synthesized: "
-        "those that are made from the network itself."
+        "alone: photographs: crops of packaged pictures; unlabelled: any folder of images; cub200: the "
+        "training split of CUB-200; synthesized: those that are made from the network itself."
     )
     train: Text | None = Field(
-        None, description="folder and unlabelled: the directory of the training images."
+        None,
+        description="folder and unlabelled: the directory of the training images; cub200: the directory that "
+        "its archive unpacks to.",
     )
     evaluation: Text | None = Field(None, description="folder: the directory of the evaluation images.")
     class_list: Text | None = Field(

@@ -1,6 +1,6 @@
 """The tiny training set: the few images that are handed over, and what a network needs to look at them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,9 @@ from practise.images.preprocessing import Preprocessing, resize_shorter_side
 from practise.images.reading import map_in_order, read_image
 from practise.images.source import Item
 from practise.images.views import AS_ON_IMAGENET, centre_views, draw_views
+
+MOST_KEPT = 8192
+"""Images in memory, at most: eight GiB of photographs for a network of 224 pixels."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,26 @@ class TinySet:
         return draw_views(self.images, indices, self.preprocessing, seed, smallest, self.views)
 
 
+class OnDisk(Sequence[Image.Image]):
+    """Images that are read when they are looked at, and not kept.
+
+    Args:
+        read: from an item to its image.
+        items: the images.
+    """
+
+    def __init__(self, read: Callable[[Item], Image.Image], items: Sequence[Item]) -> None:
+        self.read, self.items = read, items
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Image.Image:  # type: ignore[override]
+        """One image."""
+        return self.read(self.items[index])
+
+
 def open_tiny_set(
     root: Path,
     items: Sequence[Item],
@@ -57,7 +80,7 @@ def open_tiny_set(
     seed: int,
     views: ViewsParams = AS_ON_IMAGENET,
 ) -> TinySet:
-    """Return images in RGB and uncropped, for the caller to augment.
+    """Return images in RGB and uncropped, for the caller to augment; very many stay on disk.
 
     Args:
         root: What the items' paths are relative to.
@@ -74,7 +97,8 @@ def open_tiny_set(
         return reduce_image(read_image(root, item), preprocessing)
 
     labels = torch.tensor([item.label for item in items])
-    return TinySet(list(map_in_order(read, items)), labels, preprocessing, seed, views)
+    images = list(map_in_order(read, items)) if len(items) <= MOST_KEPT else OnDisk(read, items)
+    return TinySet(images, labels, preprocessing, seed, views)
 
 
 def reduce_image(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:

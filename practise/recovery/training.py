@@ -112,7 +112,7 @@ def share_views(teacher: nn.Module, few: TinySet, loss: str, recipe: RecoveryRec
 
     Args: as for `recover_`.
     """
-    if recipe.views is None or not recipe.steps:
+    if not keeps_views(recipe, few):
         return None
     device = next(teacher.parameters()).device
     with run_to(LOSSES[loss].output, teacher, teacher, few.preprocessing.image_size, recipe.dtype) as (
@@ -120,6 +120,11 @@ def share_views(teacher: nn.Module, few: TinySet, loss: str, recipe: RecoveryRec
         ask,
     ):
         return ViewBank(few, recipe, loss, ask, device)
+
+
+def keeps_views(recipe: RecoveryRecipe, few: TinySet) -> bool:
+    """Whether views are kept: not where the steps are over before all images have been seen."""
+    return recipe.views is not None and recipe.steps * recipe.batch_size >= len(few)
 
 
 def build_optimizer(
@@ -177,7 +182,7 @@ class ViewBank:
     ) -> None:
         self.few, self.recipe, self.loss, self.ask, self.device = few, recipe, LOSSES[loss], ask, device
         self.kept: Batch | None = None
-        if recipe.views is not None:
+        if recipe.views is not None and keeps_views(recipe, few):
             most = -(-recipe.steps * recipe.batch_size // len(few))  # more would never be looked at
             indices = torch.arange(len(few)).repeat(min(recipe.views, most))
             parts = [self.draw(part, place) for place, part in enumerate(indices.split(recipe.batch_size))]

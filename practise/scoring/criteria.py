@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from practise.errors import NetworkError, unknown
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -48,11 +50,13 @@ class Question:
         blocks: names of the droppable blocks in network order.
         seed: the run's.
         look: the network and the images, for a criterion that looks at them.
+        given: the blocks that the method names, for a criterion that asks for them.
     """
 
     blocks: Sequence[str]
     seed: int
     look: Look | None = None
+    given: Sequence[str] = ()
 
     @property
     def seen(self) -> Look:
@@ -101,6 +105,18 @@ def score_recoverability(question: Question) -> Scores:
     yield from score_blocks(seen.network, question.blocks, seen.few, seen.recipe, seen.done)
 
 
+def score_given(question: Question) -> Scores:
+    """The place in the method's own list; blocks that are not in it stay.
+
+    Raises:
+        NetworkError: one of them is not a block that can be dropped.
+    """
+    for place, block in enumerate(question.given):
+        if block not in question.blocks:
+            raise NetworkError(unknown("block", block, question.blocks))
+        yield block, float(place)
+
+
 def score_l1_filters(question: Question) -> Scores:
     """Nothing: filters are chosen by their weights alone, when the target is known."""
     yield from ()
@@ -115,6 +131,7 @@ SCORES: dict[str, Callable[[Question], Scores]] = {
         score_feature_change,
         score_output_divergence,
         score_recoverability,
+        score_given,
         score_l1_filters,
     )
 }

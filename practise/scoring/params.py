@@ -11,7 +11,8 @@ from practise.scoring.registry import CRITERIA
 
 CriterionName = Annotated[str, OneOf(CRITERIA)]
 BlockCriterionName = Annotated[
-    str, OneOf(name for name, criterion in CRITERIA.items() if criterion.prunes == "blocks")
+    str,
+    OneOf(name for name, known in CRITERIA.items() if known.prunes == "blocks" and not known.given),
 ]
 
 

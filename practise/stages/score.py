@@ -43,7 +43,7 @@ def run(
         scores, recipe, on_what = look_and_score(params, method, seed, blocks, teacher, sample, out)
         made = circumstances(params, *keys, seed=seed, **on_what)
     else:
-        scores = dict(SCORES[chosen.criterion](Question(blocks, seed)))
+        scores = dict(SCORES[chosen.criterion](Question(blocks, seed, given=chosen.blocks or ())))
     result = {
         "criterion": chosen.criterion,
         "preset": chosen.preset,

@@ -19,6 +19,7 @@ from practise.networks.teacher import load_teacher
 from practise.progress import track
 from practise.pruning.plan import Pruning
 from practise.resume import Answers, Resume
+from practise.schema import HowMany
 from practise.settings.params import Params
 from practise.settings.presets.recover import recovery_recipe
 from practise.settings.presets.score import ridge_recipe
@@ -34,7 +35,7 @@ def run(
     *,
     network: str,
     images: str,
-    num_images: int,
+    num_images: HowMany,
     seed: int,
     teacher: Path,
     listing: Path,
@@ -46,7 +47,7 @@ def run(
     Args:
         network: Name of an entry of the section networks.
         images: Name of an entry of the section images.
-        num_images: How many images to draw.
+        num_images: How many images to draw, or all.
         seed: Seed of the sample, the batches and the random views.
         teacher: The original network's weights, safetensors.
         listing: The evaluation images, JSON.
