@@ -18,7 +18,7 @@ from practise.pruning.plan import Pruning
 from practise.recovery.losses import distil
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.start import start_recovery
-from practise.recovery.training import Step, ViewBank, build_optimizer, recover_
+from practise.recovery.training import Step, ViewBank, build_optimizer, recover_, share_views
 from practise.resume import Resume
 from practise.scoring.params import RidgeRecipe
 
@@ -128,6 +128,14 @@ def test_the_official_recovery_sees_no_image_twice_in_a_step(views):
     assert len({tuple(labels.tolist()) for *_, labels in batches}) == 3
     first = [views[labels.tolist().index(0)] for views, _, labels in batches]
     assert not torch.equal(first[0], first[1])  # another view of the same image
+
+
+def test_views_are_not_kept_where_the_steps_end_before_all_images_have_been_seen():
+    few, short = tiny_set(8), RECIPE.but(steps=3, batch_size=2)
+    assert ViewBank(few, short, "cross_entropy", nn.Identity(), torch.device("cpu")).kept is None
+    assert share_views(tiny_network(), few, "cross_entropy", short) is None
+    bank = ViewBank(few, short.but(steps=4), "cross_entropy", nn.Identity(), torch.device("cpu"))
+    assert len(bank.kept[0]) == 8
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "distil"])

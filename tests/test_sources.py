@@ -18,6 +18,7 @@ from practise.images.params import ImagesParams
 from practise.images.photographs import PICTURES, find_pictures
 from practise.images.reading import read_image
 from practise.images.synthesized import read_synthesized
+from practise.schema import HowMany
 from practise.settings.params import Params
 from practise.stages import sources, synthesize
 from practise.synthesis.synthesis import Synthesizer
@@ -148,10 +149,12 @@ def make(folder: Path, given: dict[str, Any], out: Path, **settings: Any) -> dic
     return read_result(out, "synthesize")
 
 
-def recover(inputs: dict[str, Any], images: str, out: Path, **changes: Any) -> dict[str, Any]:
+def recover(
+    inputs: dict[str, Any], images: str, out: Path, count: HowMany = 4, **changes: Any
+) -> dict[str, Any]:
     params = params_with(inputs["folder"], **changes)
     given = {key: inputs[key] for key in ("network", "teacher", "listing", "synthesized")}
-    sources.run(params, **given, images=images, num_images=4, seed=0, out=out)
+    sources.run(params, **given, images=images, num_images=count, seed=0, out=out)
     return read_result(out, "sources")
 
 
@@ -197,6 +200,14 @@ def test_every_source_recovers_the_same_drop(inputs: dict[str, Any], images: str
     assert len(result["images"]) == 4
     again = recover(inputs, images, tmp_path / "again.json")
     assert again == result
+
+
+def test_all_images_of_a_source_may_be_recovered_with(inputs: dict[str, Any], tmp_path: Path) -> None:
+    result = recover(inputs, "made", tmp_path / "out.json", count="all")
+    manifest = read_result(inputs["synthesized"], "synthesize")
+    assert [image["sha256"] for image in result["images"]] == [
+        image["sha256"] for image in manifest["images"]
+    ]
 
 
 def test_what_comes_before_the_recovery_is_the_same_for_all_sources(
