@@ -57,7 +57,7 @@ def run(
     reductions = read_result(latency, "latency")["blocks"]
     tau = {block: reductions[block]["reduction"] for block in original.card["blocks"]}
     check_counts(rank.counts, tau)
-    recipes = [recipe.model_dump() for recipe in (scoring, way.recipe, way.ridge)]
+    recipes = [recipe.model_dump() for recipe in (scoring, way.recipe, way.ridge, few.views)]
     resume = Resume(out, [seed, method.loss, recipes, *map(sha256, (teacher, sample, listing))])
     answers, accuracy = Answers(resume), RecoveredAccuracy(whole, few, evaluation.batches)
     bank = cache(lambda: accuracy.share(way))

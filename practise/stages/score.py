@@ -73,7 +73,8 @@ def look_and_score(
     original = load_teacher(teacher)
     few = load_tiny_set(params, sample, original.preprocessing, seed)
     recipe = score_recipe(params, method)
-    resume = Resume(out, [method, seed, recipe.model_dump(), sha256(teacher), sha256(sample)])
+    shaping = [method, seed, recipe.model_dump(), few.views.model_dump(), sha256(teacher), sha256(sample)]
+    resume = Resume(out, shaping)
     scores: dict[str, float] = resume.load() or {}
     look = Look(original.network.to(device), few, recipe, dict(scores))
     for block, score in SCORES[params.methods[method].criterion](Question(blocks, seed, look)):

@@ -74,7 +74,8 @@ def run(
         method: [recipe.model_dump() for recipe in (way.recipe, way.ridge)] for method, way in ways.items()
     }
     hashes = [sha256(teacher), sha256(listing), *(item.sha256 for item in items)]
-    resume = Resume(out, [network, images, num_images, seed, settings.blocks, described, hashes])
+    views = few.views.model_dump()
+    resume = Resume(out, [network, images, views, num_images, seed, settings.blocks, described, hashes])
     answers, accuracy = Answers(resume), RecoveredAccuracy(whole, few, evaluation.batches)
     pruning = Pruning(settings.blocks)
     before = answers.find(BARE, lambda: accuracy.before(pruning))
