@@ -6,9 +6,18 @@ whole file (`practise.settings.params`), what a method may override, and the rec
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, Strict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Strict,
+    ValidatorFunctionWrapHandler,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 Item = TypeVar("Item")
@@ -40,6 +49,42 @@ def _whole_from_one_on(target: float) -> float:
 
 Target = Annotated[float, Field(gt=0), AfterValidator(_whole_from_one_on)]
 """What a choice of blocks has to reach: below 1 a latency reduction, from 1 on a number of blocks."""
+
+
+HowMany: TypeAlias = int | Literal["all"]
+"""A number of images, or all that there are."""
+
+
+class CountOrAll:
+    """Marks a number that is at least 1, or the text `all`: `Annotated[HowMany, CountOrAll()]`."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Have pydantic accept these, and tell a wrong value as that of any other count."""
+        return core_schema.no_info_wrap_validator_function(
+            self.check,
+            core_schema.int_schema(ge=1, strict=True),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Say the same to editors."""
+        return {"anyOf": [{"type": "integer", "minimum": 1}, {"const": "all"}]}
+
+    @staticmethod
+    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> HowMany:
+        """Return a value that is right."""
+        if value == "all":
+            return "all"
+        if isinstance(value, str):
+            sentence = "is the text '{value}', should be a whole number or all"
+            raise PydanticCustomError("count_or_all", sentence, {"value": value})
+        count: int = handler(value)
+        return count
+
+
+NumImages = Annotated[HowMany, CountOrAll()]
 
 
 class OneOf:

@@ -167,10 +167,23 @@ def test_flags_may_be_typed_with_underscores(capsys: pytest.CaptureFixture[str])
         "--out=out.json",
     ]
     assert main(words) == 2
-    told = "practise: sample: --num-images: is 'x', should be a whole number\n"
+    told = "practise: sample: --num-images: is 'x', should be a whole number or all\n"
     assert capsys.readouterr().err == told
     Path("params.yaml").rename("mine.yaml")
     assert main([*toy(params_file=None), "--params_file", "mine.yaml"]) == 0
+
+
+@pytest.mark.parametrize("wrong", ["al", "1.5", "fifty"])
+def test_a_number_of_images_may_be_all_and_nothing_else_that_is_no_whole_number(
+    wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--images=elpv", "--seed=0", "--listing=no.json", "--out=out.json"]
+    assert main(["sample", f"--num-images={wrong}", *flags]) == 2
+    told = f"practise: sample: --num-images: is '{wrong}', should be a whole number or all\n"
+    assert capsys.readouterr().err == told
+    for right in ("all", "50"):
+        assert main(["sample", f"--num-images={right}", *flags]) == 2
+        assert "--listing: no such file or directory 'no.json'" in capsys.readouterr().err
 
 
 def test_the_whole_params_file_is_checked_before_anything_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,9 @@ import torch
 from test_views import tiny_set
 from tiny import tiny_network
 
+from practise.errors import NetworkError
 from practise.networks.blocks import drop_blocks_, find_blocks
+from practise.pruning.selection import select_lowest, set_goal
 from practise.scoring.criteria import SCORES, Look, Question
 from practise.scoring.params import RidgeRecipe
 from practise.scoring.recoverability import build_scorer
@@ -22,7 +24,7 @@ RECIPE = RidgeRecipe(ridge=0.1, folds=2, most_images=64, memory_mb=1024, dtype="
 def question(done: dict[str, float] | None = None) -> Question:
     network = tiny_network()
     blocks = find_blocks(network, 32)
-    return Question(blocks, 3, Look(network, tiny_set(6), RECIPE, done or {}))
+    return Question(blocks, 3, Look(network, tiny_set(6), RECIPE, done or {}), given=blocks)
 
 
 def test_first_blocks_go_in_network_order_whatever_they_save():
@@ -62,6 +64,22 @@ def test_random_scores_are_places_that_the_seed_draws():
         orders.add(tuple(scores.values()))
     assert len(orders) > 4
     assert not CRITERIA["random"].per_latency
+
+
+def test_given_blocks_go_in_their_own_order_and_others_stay():
+    asked = replace(question(), given=["stages.1.1", "stages.0.1", "stages.1.2"])
+    scores = dict(SCORES["given"](asked))
+    assert set(scores) == set(asked.given)
+    tau = dict.fromkeys(asked.blocks, 0.1)
+    for count in (1, 2, 3):
+        goal = set_goal({name: tau[name] for name in scores}, count, 0.0)
+        chosen = select_lowest(scores, goal, per_latency=CRITERIA["given"].per_latency)
+        assert set(chosen) == set(asked.given[:count])
+
+
+def test_a_given_block_that_cannot_be_dropped_is_named():
+    with pytest.raises(NetworkError, match=r"unknown block 'stages\.0\.9' \(known: stages\.0\.0, "):
+        list(SCORES["given"](replace(question(), given=["stages.0.9"])))
 
 
 def test_latency_alone_costs_the_same_everywhere():

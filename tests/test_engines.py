@@ -19,6 +19,7 @@ from practise.engines import EngineError
 from practise.engines.pipeline import Pipeline
 from practise.engines.repro import reproduce
 from practise.settings.grid import cells, rank_trials
+from practise.settings.presets.recover import recovery_recipe
 from practise.settings.reading import load_params
 from practise.stages import PLACE, STAGES
 
@@ -154,6 +155,29 @@ def test_the_papers_grid_is_the_papers(there: Path) -> None:
     methods = len(pipeline.params.grid.methods)
     evaluations = methods * 4 * 5 * 2
     assert counts == {"sample": 4 * 5, "score": methods * 4 * 5, "evaluate": evaluations, "rank": 1}
+
+
+def test_the_papers_recoveries_with_other_images_are_the_papers(there: Path) -> None:
+    dropped = {
+        "paper-resnet50": ("layer1.1", "layer1.2", "layer2.3"),
+        "paper-datafree": ("layer1.1", "layer1.2", "layer2.3"),
+        "paper-mobilenetv2": ("features.3", "features.5"),
+    }
+    studies = {study: load_params(f"studies/{study}/params.yaml") for study in dropped}
+    assert {study: params.sources.blocks for study, params in studies.items()} == dropped
+    steps = {
+        study: recovery_recipe(params, params.sources.methods[0]).steps for study, params in studies.items()
+    }
+    assert steps == {"paper-resnet50": 2000, "paper-datafree": 16000, "paper-mobilenetv2": 16000}
+    other = studies["paper-resnet50"]
+    assert other.sources.num_images == (50, 500, 1000, 5000, "all")
+    views = {name: (source.views.crop, source.views.flip) for name, source in other.images.items()}
+    assert views == {
+        "imagenet": ("size", True),
+        "synthesized": ("none", True),
+        "cub200": ("place", False),
+        "places365": ("place", False),
+    }
 
 
 @pytest.mark.parametrize("study", STUDIES)

@@ -8,6 +8,7 @@ import torch
 from render_results import make_params
 
 from practise.commands.estimate import (
+    ASSUMED_TRAIN,
     PRECISE,
     THINNER_TRIES,
     Pace,
@@ -58,8 +59,25 @@ def test_the_authors_score_takes_training_and_ours_passes() -> None:
     official = {"criterion": "recoverability", "loss": "mimic", "preset": "official"}
     theirs = hours(make_params(methods=["official"], seeds=[0], targets=[2], methods__official=official))
     ours = hours(make_params(methods=["practise"], seeds=[0], targets=[2]))
-    assert theirs["score"] == pytest.approx(9 * 2000 * 64 * PACE.train / 3600)
+    assert theirs["score"] == pytest.approx(9 * 2000 * 50 * PACE.train / 3600)
     assert ours["score"] == pytest.approx(2 * 9 * 50 * PACE.forward / 3600)
+
+
+def test_all_images_are_counted_or_assumed_and_a_step_sees_no_more_of_them_than_a_batch(
+    tmp_path: Path,
+) -> None:
+    missing = {"source": "folder", "train": str(tmp_path / "no"), "evaluation": str(tmp_path / "nor")}
+    official = {"criterion": "recoverability", "loss": "mimic", "preset": "official"}
+    changed = {"criterion": "feature_change", "loss": "mimic", "preset": "default"}
+    params = make_params(
+        images=["elpv", "mine"], images__mine=missing, num_images=["all"], seeds=[0], targets=[2],
+        methods=["official", "changed"], methods__official=official, methods__changed=changed,
+        rank__method="changed",
+    )  # fmt: skip
+    told = hours(params)
+    trained = 2 * 9 * 2000 * 64 * PACE.train
+    passed = 9 * (2624 - 656 + ASSUMED_TRAIN) * PACE.forward
+    assert told["score"] == pytest.approx((trained + passed) / 3600)
 
 
 @pytest.mark.timed

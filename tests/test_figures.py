@@ -22,6 +22,7 @@ from practise.render.figures.curves import draw_curves
 from practise.render.figures.labels import Point, place_names
 from practise.render.figures.macs_vs_latency import draw_macs_vs_latency
 from practise.render.figures.recoverability import draw_recoverability
+from practise.render.figures.sources import draw_sources
 from practise.render.figures.tradeoff import draw_tradeoff
 from practise.render.figures.writing import FIGURES, write_figures
 from practise.render.methods import METHODS, method_title
@@ -314,6 +315,18 @@ def test_a_large_grid_has_a_panel_for_each_setting() -> None:
     assert titles == [
         f"{n} images · {loss}" for n in (50, 500) for loss in ("cross-entropy", "feature mimicking")
     ]
+
+
+def test_all_images_stand_on_the_axis_beyond_the_largest_number() -> None:
+    make_tables(seeds=[0, 1], sources__num_images=["all", 50, 500], synthesize__num_images=500)
+    with project_style():
+        figure = draw_sources(TABLES)
+        figure.draw_without_rendering()
+    for ax in figure.axes:
+        labels = {label.get_text(): label.get_position()[0] for label in ax.get_xticklabels()}
+        assert list(labels) == ["50", "500", "all"]
+        assert labels["all"] > labels["500"]
+        assert ax.get_xlim()[1] > labels["all"]
 
 
 def test_one_seed_of_one_method_draws_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:

@@ -18,13 +18,15 @@ from timm.data.transforms_factory import create_transform
 from torchvision.models import ResNet50_Weights
 
 from practise.errors import ImageError
-from practise.images import Item, Source, loading, open_source
+from practise.images import Item, Source, loading, open_source, tiny_set
 from practise.images.folder import imagenet_classes, read_classes
 from practise.images.loading import load_images, stream_batches
 from practise.images.manifest import Listing, Sample, write_listing, write_sample
-from practise.images.params import DataParams, ImagesParams
+from practise.images.params import DataParams, ImagesParams, ViewsParams
 from practise.images.preprocessing import Preprocessing
 from practise.images.reading import hash_images, read_image
+from practise.images.sampling import draw_sample
+from practise.images.tiny_set import open_tiny_set
 from practise.stages import images as images_stage
 from practise.stages import opening
 from practise.stages import sample as sample_stage
@@ -416,6 +418,32 @@ def test_training_images_come_uncropped_with_their_labels(tmp_path: Path) -> Non
         (438, 292),
         (40, 32),
     ]  # 292 is twice 146, the resized side
+
+
+def test_very_many_training_images_stay_on_disk_and_look_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = open_source("photos", make_folder(tmp_path))
+    items = draw_sample(source.train, "all", np.random.default_rng(0))
+    kept = open_tiny_set(source.root, items, BICUBIC_128, seed=5)
+    monkeypatch.setattr(tiny_set, "MOST_KEPT", len(items) - 1)
+    on_disk = open_tiny_set(source.root, items, BICUBIC_128, seed=5)
+    assert isinstance(kept.images, list)
+    assert isinstance(on_disk.images, tiny_set.OnDisk)
+    assert len(on_disk) == len(kept) == len(source.train)
+    assert torch.equal(on_disk.centre_views([0, 2]), kept.centre_views([0, 2]))
+    assert torch.equal(on_disk.random_views([1, 1], 3), kept.random_views([1, 1], 3))
+
+
+def test_a_sources_views_reach_training(tmp_path: Path) -> None:
+    spec = make_folder(tmp_path).model_dump() | {"views": {"crop": "place", "flip": False}}
+    params = make_params(images={"elpv": {"source": "elpv"}, "photos": spec})
+    source = open_source("photos", params.images["photos"])
+    write_sample(
+        tmp_path / "sample.json", Sample("photos", 3, 0, hash_images(source.root, source.train[:2])), {}
+    )
+    few = load_tiny_set(params, tmp_path / "sample.json", BICUBIC_128, seed=5)
+    assert few.views == ViewsParams(crop="place", flip=False)
 
 
 def test_a_manifest_of_an_unknown_source_is_refused(tmp_path: Path) -> None:

@@ -164,7 +164,8 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         (
             {"methods.practise.criterion": "recover"},
             "methods.practise.criterion: unknown criterion 'recover' (known: random, first_blocks, latency, "
-            "feature_change, output_divergence, recoverability, l1_filters). Did you mean 'recoverability'?",
+            "feature_change, output_divergence, recoverability, given, l1_filters). "
+            "Did you mean 'recoverability'?",
         ),
         (
             {"methods.practise.loss": "mse"},
@@ -178,8 +179,8 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         ),
         (
             {"images.elpv.source": "elvp"},
-            "images.elpv.source: unknown source 'elvp' (known: elpv, folder, photographs, synthesized, "
-            "unlabelled). Did you mean 'elpv'?",
+            "images.elpv.source: unknown source 'elvp' (known: cub200, elpv, folder, photographs, "
+            "synthesized, unlabelled). Did you mean 'elpv'?",
         ),
         ({"recover.steps": "60"}, "recover.steps: is the text '60', should be a whole number"),
         ({"recover.steps": True}, "recover.steps: is true, should be a whole number"),
@@ -195,8 +196,8 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         ({"latency.also": [16, 1]}, "latency.also[1]: 1 is already latency.batch_size"),
         ({"latency.thinner": []}, "latency.thinner: is an empty list, should hold at least one"),
         (
-            {"latency.thinner": [0.16, 0.22, 1]},
-            "latency.thinner[2]: is 1, should be less than 1",
+            {"latency.thinner": [0.16, 0.22, 1.5]},
+            "latency.thinner[2]: should be below 1 (a latency reduction) or whole (a number of blocks)",
         ),
         (
             {"rank.images": ["zebras"]},
@@ -223,7 +224,41 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         ),
         (
             {"grid.targets": [0.16, 4]},
-            "grid.targets[1]: is 4 blocks, but 'fskd' prunes filters; should be a share of the latency",
+            "grid.targets[1]: 4 is missing in latency.thinner; 'fskd' prunes filters for it",
+        ),
+        (
+            {"grid.methods": ["mir"], "select.match": "macs", "grid.targets": [0.16, 4]},
+            "grid.targets[1]: is 4 blocks, but 'mir' matches MACs; should be a share of them",
+        ),
+        (
+            {"methods.practise.criterion": "given"},
+            "methods.practise.blocks: is missing; it should be the blocks that may go, in order",
+        ),
+        (
+            {"methods.practise.blocks": ["a"]},
+            "methods.practise.blocks: does not belong to criterion recoverability, should be left out",
+        ),
+        (
+            {
+                "grid.methods": ["practise"],
+                "grid.targets": [1, 3],
+                "methods.practise.criterion": "given",
+                "methods.practise.blocks": ["a", "b"],
+            },
+            "methods.practise.blocks: names 2, but grid.targets asks for 3",
+        ),
+        (
+            {"rank.criteria": ["given"]},
+            "rank.criteria[0]: unknown criterion 'given' (known: random, first_blocks, latency, "
+            "feature_change, output_divergence, recoverability)",
+        ),
+        (
+            {"sources.num_images": [50, "al"]},
+            "sources.num_images[1]: is the text 'al', should be a whole number or all",
+        ),
+        (
+            {"images.elpv.views": {"crop": "sized"}},
+            "images.elpv.views.crop: unknown crop 'sized' (known: size, place, none). Did you mean 'size'?",
         ),
         (
             {"grid.methods": ["practise", "mir"], "latency.thinner": [0.22]},
@@ -296,6 +331,7 @@ def test_batch_sizes_and_numbers_of_images_are_compared_with_settings_that_are_l
         {"select.match": "macs", "grid.targets": [0.1], "latency.thinner": None},
         {"grid.methods": ["mir"], "methods.mir.select": {"match": "macs"}, "latency.thinner": None},
         {"latency.thinner": [0.3, 0.22, 0.16]},
+        {"latency.thinner": [2, 0.16], "grid.targets": [0.16, 2]},
     ],
 )
 def test_filters_are_searched_by_measuring_only_for_targets_of_methods_that_prune_them(
@@ -409,6 +445,16 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
         "networks.efficientnet_lite0.weights",
         "evaluate.batch_size",
     ]
+
+
+def test_all_images_may_be_asked_for_and_are_written_down_as_such() -> None:
+    everything = [50, "all"]
+    params = check_values(changed(**{"grid.num_images": everything, "sources.num_images": everything}))
+    assert params.grid.num_images == params.sources.num_images == (50, "all")
+    assert params.value("grid.num_images") == everything
+    validator = jsonschema.Draft202012Validator(json_schema())
+    assert validator.is_valid(changed(**{"grid.num_images": everything}))
+    assert not validator.is_valid(changed(**{"grid.num_images": ["al"]}))
 
 
 def test_what_is_no_section_is_refused() -> None:

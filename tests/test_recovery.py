@@ -18,7 +18,7 @@ from practise.pruning.plan import Pruning
 from practise.recovery.losses import distil
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.start import start_recovery
-from practise.recovery.training import Step, build_optimizer, recover_
+from practise.recovery.training import Step, ViewBank, build_optimizer, recover_, share_views
 from practise.resume import Resume
 from practise.scoring.params import RidgeRecipe
 
@@ -103,6 +103,39 @@ def test_the_first_loss_is_the_distance_of_the_features(mixing):
     with torch.no_grad():
         ours, theirs = (net.run_stages(net.stem(views)) for net in (student, teacher))
     assert history[0].loss == pytest.approx(((ours - theirs) ** 2).mean().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("steps", "every"), [(2000, 800), (16000, 6400), (7, 2), (5, 2), (4, 1), (3, 1), (2, 1), (1, 1)]
+)
+def test_the_official_learning_rate_falls_after_every_two_fifths_of_the_steps_rounded_down(steps, every):
+    optimizer, schedule = build_optimizer(nn.Linear(1, 1), OFFICIAL.but(steps=steps))
+    rates = []
+    for _ in range(min(steps, 2 * every)):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates[:every] == [0.02] * every
+    assert rates[every:] == pytest.approx([0.002] * len(rates[every:]))
+
+
+@pytest.mark.parametrize("views", [None, 3], ids=["afresh", "kept"])
+def test_the_official_recovery_sees_no_image_twice_in_a_step(views):
+    few, recipe = replace(tiny_set(8), labels=torch.arange(8)), OFFICIAL.but(views=views, steps=9)
+    bank = ViewBank(few, recipe, "cross_entropy", nn.Identity(), torch.device("cpu"))
+    batches = [bank.batch(step) for step in range(3)]
+    assert [sorted(labels.tolist()) for *_, labels in batches] == [list(range(8))] * 3
+    assert len({tuple(labels.tolist()) for *_, labels in batches}) == 3
+    first = [views[labels.tolist().index(0)] for views, _, labels in batches]
+    assert not torch.equal(first[0], first[1])  # another view of the same image
+
+
+def test_views_are_not_kept_where_the_steps_end_before_all_images_have_been_seen():
+    few, short = tiny_set(8), RECIPE.but(steps=3, batch_size=2)
+    assert ViewBank(few, short, "cross_entropy", nn.Identity(), torch.device("cpu")).kept is None
+    assert share_views(tiny_network(), few, "cross_entropy", short) is None
+    bank = ViewBank(few, short.but(steps=4), "cross_entropy", nn.Identity(), torch.device("cpu"))
+    assert len(bank.kept[0]) == 8
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "distil"])

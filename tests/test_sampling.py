@@ -75,6 +75,11 @@ def test_shares_are_as_equal_as_the_classes_allow(counts: list[int], data: st.Da
     assert all(shares[label] >= largest - 1 or shares[label] == available[label] for label in available)
 
 
+def test_all_images_are_all_in_their_own_order() -> None:
+    items = make_items([3, 4])
+    assert draw_sample(items, "all", np.random.default_rng(0)) == items
+
+
 def test_asking_for_more_than_there_is_is_refused() -> None:
     with pytest.raises(ImageError) as error:
         draw_sample(make_items([3, 4]), 8, np.random.default_rng(0), "params.yaml: grid.num_images")

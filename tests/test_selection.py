@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from practise.errors import ParamsError, SelectionError
@@ -63,6 +63,27 @@ def test_a_sum_that_is_all_but_what_was_measured_is_taken_as_it_is() -> None:
     for last_digits in range(-4, 5):
         together = 0.99 * (1 + last_digits * 2.0**-53)
         assert sum_that_saves(0.3, every=0.99, together=together) == pytest.approx(0.3)
+
+
+@given(
+    scores=st.lists(st.floats(0, 10), min_size=6, max_size=6),
+    reductions=st.lists(st.floats(0.001, 0.5), min_size=6, max_size=6),
+    count=st.integers(1, 6),
+)
+def test_by_count_the_authors_drop_so_many_blocks_of_lowest_score_per_latency(scores, reductions, count):
+    ratios = np.array(scores) / np.array(reductions)
+    assume(len(set(ratios)) == 6)
+    expected = {"abcdef"[place] for place in np.argsort(ratios)[:count]}
+    scored = {
+        "per_latency": True,
+        "blocks": [{"name": block, "score": score} for block, score in zip("abcdef", scores, strict=True)],
+    }
+    measured = {
+        "blocks": {block: {"reduction": saved} for block, saved in zip("abcdef", reductions, strict=True)},
+        "without_all": {"reduction": sum(reductions)},
+    }
+    official = SelectionRecipe.official()
+    assert set(select.choose_blocks(scored, measured, count, official, lambda _: 0.0)) == expected
 
 
 @given(

@@ -18,6 +18,7 @@ from practise.images.params import ImagesParams
 from practise.images.photographs import PICTURES, find_pictures
 from practise.images.reading import read_image
 from practise.images.synthesized import read_synthesized
+from practise.schema import HowMany
 from practise.settings.params import Params
 from practise.stages import sources, synthesize
 from practise.synthesis.synthesis import Synthesizer
@@ -68,6 +69,43 @@ def test_unlabelled_images_are_all_that_lie_below_a_folder(tmp_path: Path) -> No
     assert source.classes == ()
 
 
+def make_birds(folder: Path) -> Path:
+    """A folder such as CUB-200's archive unpacks to."""
+    paths = ["002.Gull/a.jpg", "001.Crow/b.jpg", "002.Gull/c.jpg", "001.Crow/d.jpg"]
+    for path in paths:
+        make_image(folder / "images" / path, 0)
+    (folder / "images.txt").write_text("".join(f"{n} {path}\n" for n, path in enumerate(paths, 1)))
+    (folder / "train_test_split.txt").write_text("1 1\n2 0\n3 1\n4 1\n")
+    return folder
+
+
+def test_birds_are_those_of_the_training_split_grouped_by_kind(tmp_path: Path) -> None:
+    spec = ImagesParams(source="cub200", train=str(make_birds(tmp_path)))
+    source = open_source("birds", spec)
+    assert [(item.path, item.label) for item in source.train] == [
+        ("002.Gull/a.jpg", 1),
+        ("002.Gull/c.jpg", 1),
+        ("001.Crow/d.jpg", 0),
+    ]
+    assert all(read_image(source.root, item) for item in source.train)
+    assert (source.evaluation, source.classes) == ([], ())
+
+
+@pytest.mark.parametrize("lists", [{"images.txt": "1\n"}, {"train_test_split.txt": "9 1\n"}])
+def test_lists_that_are_not_those_of_the_birds_are_told(lists: dict[str, str], tmp_path: Path) -> None:
+    make_birds(tmp_path)
+    for file, text in lists.items():
+        (tmp_path / file).write_text(text)
+    source = open_source("birds", ImagesParams(source="cub200", train=str(tmp_path)))
+    with pytest.raises(ImageError, match="are not the lists of CUB-200"):
+        source.train  # noqa: B018
+
+
+def test_a_missing_folder_of_birds_says_what_it_should_be() -> None:
+    with pytest.raises(ImageError, match=r"images\.birds\.train: no file 'no/images\.txt'; set it to the"):
+        open_source("birds", ImagesParams(source="cub200", train="no"), "params.yaml")
+
+
 def test_a_folder_without_images_says_what_it_should_be(tmp_path: Path) -> None:
     source = open_source("birds", ImagesParams(source="unlabelled", train=str(tmp_path)))
     with pytest.raises(ImageError, match="has no images; set it to a folder with images"):
@@ -111,10 +149,12 @@ def make(folder: Path, given: dict[str, Any], out: Path, **settings: Any) -> dic
     return read_result(out, "synthesize")
 
 
-def recover(inputs: dict[str, Any], images: str, out: Path, **changes: Any) -> dict[str, Any]:
+def recover(
+    inputs: dict[str, Any], images: str, out: Path, count: HowMany = 4, **changes: Any
+) -> dict[str, Any]:
     params = params_with(inputs["folder"], **changes)
     given = {key: inputs[key] for key in ("network", "teacher", "listing", "synthesized")}
-    sources.run(params, **given, images=images, num_images=4, seed=0, out=out)
+    sources.run(params, **given, images=images, num_images=count, seed=0, out=out)
     return read_result(out, "sources")
 
 
@@ -160,6 +200,14 @@ def test_every_source_recovers_the_same_drop(inputs: dict[str, Any], images: str
     assert len(result["images"]) == 4
     again = recover(inputs, images, tmp_path / "again.json")
     assert again == result
+
+
+def test_all_images_of_a_source_may_be_recovered_with(inputs: dict[str, Any], tmp_path: Path) -> None:
+    result = recover(inputs, "made", tmp_path / "out.json", count="all")
+    manifest = read_result(inputs["synthesized"], "synthesize")
+    assert [image["sha256"] for image in result["images"]] == [
+        image["sha256"] for image in manifest["images"]
+    ]
 
 
 def test_what_comes_before_the_recovery_is_the_same_for_all_sources(

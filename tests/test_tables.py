@@ -17,7 +17,7 @@ from practise.render.formats import DASH, RenderedTable, Strong, to_html, to_mar
 from practise.render.names import block_list, criterion_title, mean_and_std, number, scientific
 from practise.render.tables.frames import FEWSHOT_COLUMNS, preset_title, thin
 from practise.render.tables.writing import TABLES, write_tables
-from practise.render.tidy import frame_csv, parse_frame
+from practise.render.tidy import frame_csv, parse_frame, read_frame
 from practise.settings.grid import Cell, Paths, cells, rank_trials
 from practise.settings.params import Params
 from practise.stages import STAGES
@@ -509,8 +509,23 @@ def test_the_oracle_table_has_the_accuracy_without_each_block_and_everyones_plac
         assert shown["recoverability"] == f"{np.mean(places):.1f}"
 
 
-def test_the_papers_value_stands_beside_ours_only_in_the_papers_setting() -> None:
-    params = paper_params(num_images=[50, 100], methods=["bp_blocks", "practise"])
+def test_all_images_have_a_column_of_their_own_after_the_numbers() -> None:
+    params = make_params(
+        num_images=["all", 50], seeds=[0, 1], sources__num_images=["all", 500, 50], synthesize__num_images=500
+    )
+    write_results(params)
+    write_tables(params, OUT)
+    for table, counts in {"fewshot": ["all", "50"], "outofdomain": ["50", "500", "all"]}.items():
+        header, *_ = markdown_rows((OUT / f"{table}.md").read_text())
+        assert [title.split()[0] for title in header if title.endswith(" images")] == counts
+        frame = read_frame(OUT / f"{table}.csv")
+        assert set(frame["num_images"]) == {int(count) if count != "all" else count for count in counts}
+        assert frame_csv(frame) == (OUT / f"{table}.csv").read_text()
+
+
+@pytest.mark.parametrize("target", [0.16, 2], ids=["latency", "blocks"])
+def test_the_papers_value_stands_beside_ours_only_in_the_papers_setting(target: float) -> None:
+    params = paper_params(num_images=[50, 100], methods=["bp_blocks", "practise"], targets=[target])
     written = write_results(params, image_size=224, num_evaluation=50_000)
     write_tables(params, OUT)
     header, *body = markdown_rows((OUT / "schemes.md").read_text())
@@ -535,6 +550,7 @@ def test_the_papers_value_stands_beside_ours_only_in_the_papers_setting() -> Non
         ({}, 224, 5000),
         ({}, 160, 50_000),
         ({"targets": [0.22]}, 224, 50_000),
+        ({"targets": [3]}, 224, 50_000),
         ({"networks__resnet34": PAPER_NETWORK | {"architecture": "resnet50"}}, 224, 50_000),
         ({"networks__resnet34": PAPER_NETWORK | {"head": "elpv"}}, 224, 50_000),
     ],

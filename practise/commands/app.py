@@ -203,7 +203,16 @@ def allowed(flag: Argument) -> str:
         flag: The flag; its type is one of `TYPES`, a `Literal`, or one of them `| None`.
     """
     kinds = [kind for kind in get_args(flag.hint) or (flag.hint,) if kind is not NoneType]
-    return " or ".join(TYPES.get(kind) or f"one of {', '.join(map(str, get_args(kind)))}" for kind in kinds)
+    return " or ".join(TYPES.get(kind) or one_of(get_args(kind)) for kind in kinds)
+
+
+def one_of(values: Sequence[object]) -> str:
+    """Return the values of a `Literal` in words.
+
+    >>> one_of(["bash", "zsh"]), one_of(["all"])
+    ('one of bash, zsh', 'all')
+    """
+    return f"one of {', '.join(map(str, values))}" if len(values) > 1 else str(values[0])
 
 
 def refuse_values(app: App, commands: tuple[str, ...], flags: ArgumentCollection) -> None:
@@ -221,5 +230,9 @@ def refuse_values(app: App, commands: tuple[str, ...], flags: ArgumentCollection
         for token in flag.tokens:
             if token.implicit_value is UNSET and not token.value:
                 raise MissingArgumentError(argument=flag)
-            if allowed(flag) == TYPES[int] and not token.value.lstrip("+-").isdecimal():
+            kinds = get_args(flag.hint) or (flag.hint,)
+            words = {str(value) for kind in kinds for value in get_args(kind)}
+            other = {float, str, Path}.intersection(kinds)
+            whole = token.value.lstrip("+-").isdecimal() or token.value in words
+            if int in kinds and not other and not whole:
                 raise CoercionError(argument=flag, token=token)

@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -19,16 +20,19 @@ import torch
 
 from practise.errors import PractiseError
 from practise.images import open_source
+from practise.images.params import SOURCES, DataParams, ImagesParams
 from practise.latency.measuring import PASSES
 from practise.machine.devices import resolve_device
 from practise.machine.hardware import device_name
 from practise.networks.blocks import droppable_blocks
 from practise.networks.building import find_preprocessing
 from practise.networks.libraries import LIBRARIES
+from practise.recovery.params import RecoveryRecipe
 from practise.recovery.rivals.cd import OFFICIAL as CD_ADAM
-from practise.scoring.params import RidgeRecipe
+from practise.schema import HowMany
+from practise.scoring.params import RidgeRecipe, SgdRecipe
 from practise.scoring.registry import CRITERIA
-from practise.settings.grid import Cell, cells, first_outputs, rank_trials, source_trials
+from practise.settings.grid import Cell, Trial, cells, first_outputs, rank_trials, source_trials
 from practise.settings.params import Params
 from practise.settings.presets.recover import recovery_recipe
 from practise.settings.presets.score import score_recipe
@@ -39,6 +43,8 @@ STEPS = 3
 """Steps that are measured, after one that is not."""
 ASSUMED = 50_000
 """Evaluation images where they are not there to be counted: ImageNet's."""
+ASSUMED_TRAIN = 1_281_167
+"""Training images, where all are handed over and not there to be counted: ImageNet's."""
 THINNER_TRIES = 8
 """Measurements that the search for a share of filters takes, about."""
 PRECISE = 3
@@ -150,6 +156,24 @@ def count_evaluation(params: Params, images: str) -> int | None:
         return None
 
 
+@cache
+def count_train(name: str, spec: ImagesParams, data: DataParams) -> int:
+    """How many training images a source has; ImageNet's number where they are not there."""
+    try:
+        return len(open_source(name, spec, data=data).train)
+    except PractiseError:
+        return ASSUMED_TRAIN
+
+
+def count_handed_over(params: Params, images: str, num_images: HowMany) -> int:
+    """How many images a method is given."""
+    if not isinstance(num_images, str):
+        return num_images
+    if SOURCES[params.images[images].source].is_made:
+        return params.synthesize.num_images
+    return count_train(images, params.images[images], params.data)
+
+
 def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) -> dict[str, float]:
     """Hours of each stage.
 
@@ -174,21 +198,22 @@ def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) 
     for cell in dict.fromkeys(replace(cell, target=0.0) for cell in grid):
         spend("score", cell.network, scoring(params, cell, paces[cell.network].blocks))
     for cell in grid:
-        spend("recover", cell.network, recovering(params, cell.method))
+        spend("recover", cell.network, recovering(params, cell.method, cell))
         spend("evaluate", cell.network, Work(passed=evaluated[cell.images]))
     for network, *_ in {layers_left(params, cell) for cell in grid}:
         spend("evaluate", network, timed * 2)
     rank, sources, made = params.rank, params.sources, params.synthesize
     for trial in rank_trials(params):
         sets = paces[trial.network].blocks + len(rank.criteria) * len(rank.counts)
-        each = recovering(params, rank.method) + Work(passed=evaluated[trial.images])
+        each = recovering(params, rank.method, trial)
+        each += Work(passed=evaluated[trial.images])
         spend("rank", trial.network, each * sets)
     for network in sources.networks:
         spend("synthesize", network, Work(trained=made.steps * made.num_images))
     for trial in source_trials(params):
         passed = Work(passed=evaluated[sources.evaluation])
         for method in sources.methods:
-            spend("sources", trial.network, recovering(params, method) + passed)
+            spend("sources", trial.network, recovering(params, method, trial) + passed)
         spend("sources", trial.network, passed)
     return {stage: seconds[stage] / 3600 for stage in first_outputs(params) if stage in seconds}
 
@@ -198,24 +223,32 @@ def layers_left(params: Params, cell: Cell) -> tuple[Any, ...]:
     criterion = params.methods[cell.method].criterion
     if CRITERIA[criterion].looks:
         return cell.network, cell.target, cell
-    return cell.network, cell.target, criterion
+    return cell.network, cell.target, criterion, params.methods[cell.method].blocks
 
 
 def scoring(params: Params, cell: Cell, blocks: int) -> Work:
     """What ranking a network's blocks takes."""
     criterion = params.methods[cell.method].criterion
-    if CRITERIA[criterion].prunes == "filters":
+    if not CRITERIA[criterion].looks:
         return Work()
+    count = count_handed_over(params, cell.images, cell.num_images)
     if criterion != "recoverability":
-        return Work(passed=blocks * cell.num_images)
+        return Work(passed=blocks * count)
     recipe = score_recipe(params, cell.method)
     if isinstance(recipe, RidgeRecipe):
-        return Work(passed=2 * blocks * min(cell.num_images, recipe.most_images))
-    return Work(trained=blocks * recipe.steps * recipe.batch_size)
+        return Work(passed=2 * blocks * min(count, recipe.most_images))
+    return Work(trained=blocks * recipe.steps * images_in_step(recipe, count))
 
 
-def recovering(params: Params, method: str) -> Work:
-    """What one recovery takes."""
+def recovering(params: Params, method: str, run: Cell | Trial) -> Work:
+    """What one recovery takes, of a cell or trial."""
+    count = count_handed_over(params, run.images, run.num_images)
     recipe = recovery_recipe(params, method)
     layerwise = CD_ADAM.steps if recipe.start == "cd_adam" else 0
-    return Work(trained=(recipe.steps + layerwise) * recipe.batch_size)
+    return Work(trained=(recipe.steps + layerwise) * images_in_step(recipe, count))
+
+
+def images_in_step(recipe: SgdRecipe | RecoveryRecipe, num_images: int) -> int:
+    """How many images a training step sees."""
+    distinct = recipe.batches == "distinct"
+    return min(recipe.batch_size, num_images) if distinct else recipe.batch_size

@@ -1,15 +1,17 @@
 """Images: where they come from, which are handed over, and how a network gets to see them.
 
 A source lists its training and evaluation images (`elpv`, `folder`), or images of anything without labels
-(`photographs`, `unlabelled`, `synthesized`); `sampling` draws the few that are handed over; `manifest` writes
-down which they are; `reading`, `loading` and `tiny_set` open them; `preprocessing` and `views` make of them
-what a network sees. What is known of each kind of source stands in `practise.images.params.SOURCES`; a new
-one is an entry there, and here a file with its opener and a line in `OPENERS`.
+(`photographs`, `unlabelled`, `cub200`, `synthesized`); `sampling` draws the few that are handed over;
+`manifest` writes down which they are; `reading`, `loading` and `tiny_set` open them; `preprocessing` and
+`views` make of them what a network sees. What is known of each kind of source stands in
+`practise.images.params.SOURCES`; a new one is an entry there, and here a file with its opener and a line in
+`OPENERS`.
 """
 
 from collections.abc import Callable
 
 from practise.errors import ImageError, unknown
+from practise.images.cub200 import open_cub200
 from practise.images.elpv import open_elpv
 from practise.images.folder import open_folder
 from practise.images.params import HERE, DataParams, ImagesParams
@@ -22,6 +24,7 @@ Opener = Callable[[str, ImagesParams, str, DataParams], Source]
 """From the source's name, its settings, their place in the params file and where data lies to the source."""
 
 OPENERS: dict[str, Opener] = {
+    "cub200": open_cub200,
     "elpv": open_elpv,
     "folder": open_folder,
     "photographs": open_photographs,

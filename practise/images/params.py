@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from practise.schema import OneOf, Section, Text
+from practise.schema import OneOf, Section, Text, setting
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class SourceKind:
 
 
 SOURCES = {
+    "cub200": SourceKind(has_labels=False, has_evaluation=False, needs=("train",)),
     "elpv": SourceKind(),
     "folder": SourceKind(needs=("train", "evaluation"), takes=("class_list",)),
     "photographs": SourceKind(has_labels=False, has_evaluation=False),
@@ -38,6 +39,9 @@ SOURCES = {
 """Every kind of source by the name that stands in a params file."""
 
 SourceName = Annotated[str, OneOf(SOURCES)]
+Crop = Literal["size", "place", "none"]
+Batches = Literal["full", "distinct"]
+"""How the images of a training step are drawn: as many as asked for, or each at most once."""
 
 
 class DataParams(Section):
@@ -70,16 +74,30 @@ HERE = DataParams(root=".", holds=None)
 """Relative paths start from the project's root."""
 
 
+class ViewsParams(Section):
+    """How random views are drawn."""
+
+    crop: Crop = setting(
+        "size",
+        "size: of random size, shape and place, at least smallest_crop of the image; place: the shorter side "
+        "is resized as for evaluation, and a square cut out at a random place; none: all of the image, or "
+        "its centre where it is not square.",
+    )
+    flip: bool = setting(True, "Whether half of the views are mirrored.")
+
+
 class ImagesParams(Section):
     """A source of images."""
 
     source: SourceName = Field(
         description="elpv: the packaged set; folder: folders of one folder a class. For the section sources "
-        "alone: photographs: crops of packaged pictures; unlabelled: any folder of images; synthesized: "
-        "those that are made from the network itself."
+        "alone: photographs: crops of packaged pictures; unlabelled: any folder of images; cub200: the "
+        "training split of CUB-200; synthesized: those that are made from the network itself."
     )
     train: Text | None = Field(
-        None, description="folder and unlabelled: the directory of the training images."
+        None,
+        description="folder and unlabelled: the directory of the training images; cub200: the directory that "
+        "its archive unpacks to.",
     )
     evaluation: Text | None = Field(None, description="folder: the directory of the evaluation images.")
     class_list: Text | None = Field(
@@ -87,3 +105,4 @@ class ImagesParams(Section):
         description="folder: a text file with one class folder's name a line in index order; imagenet, "
         "also when the key is absent: ImageNet-1k's; cifar10: CIFAR-10's.",
     )
+    views: ViewsParams = setting(ViewsParams(), "How random views of these images are drawn in training.")

@@ -4,32 +4,36 @@ Fewer than 1000 images: draw a class, then an image of it, so that some classes 
 happens with a tiny set. From 1000 images on: the same number of each class. There the paper has 1000 classes
 and takes n/1000 of each; we take n divided by the number of classes, whatever that is. What the division
 leaves over goes to classes drawn at random, and a class that has too few images gives all that it has and the
-others make up for it, so that the sample always has exactly n images. No image is drawn twice.
+others make up for it, so that the sample always has exactly n images. No image is drawn twice. Where all
+images are asked for, nothing is drawn.
 """
 
 import numpy as np
 
 from practise.errors import ImageError
 from practise.images.source import Item
+from practise.schema import HowMany
 
 BALANCED_FROM = 1000
 """The number of images from which on every class gives the same number."""
 
 
 def draw_sample(
-    items: list[Item], num_images: int, generator: np.random.Generator, where: str = "num_images"
+    items: list[Item], num_images: HowMany, generator: np.random.Generator, where: str = "num_images"
 ) -> list[Item]:
     """Return some of the images, in the order in which they were drawn.
 
     Args:
         items: All training images.
-        num_images: How many to draw.
+        num_images: How many to draw; all of them come in their own order.
         generator: What draws; a seed gives the same sample of the same items everywhere.
         where: The key's place in the params file, for messages.
 
     Raises:
         ImageError: More images are asked for than there are.
     """
+    if isinstance(num_images, str):
+        return list(items)
     if num_images > len(items):
         raise ImageError(
             f"{where}: asks for {num_images} images, but there are only {len(items)} training images"

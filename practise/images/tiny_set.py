@@ -1,18 +1,22 @@
 """The tiny training set: the few images that are handed over, and what a network needs to look at them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
+from practise.images.params import ViewsParams
 from practise.images.preprocessing import Preprocessing, resize_shorter_side
 from practise.images.reading import map_in_order, read_image
 from practise.images.source import Item
-from practise.images.views import centre_views
+from practise.images.views import AS_ON_IMAGENET, centre_views, draw_views
+
+MOST_KEPT = 8192
+"""Images in memory, at most: eight GiB of photographs for a network of 224 pixels."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,14 @@ class TinySet:
         labels: their classes; methods without labels never look at them.
         preprocessing: the network's.
         seed: decides all that is random in scoring and recovery on these images.
+        views: how random views of them are drawn.
     """
 
     images: Sequence[Image.Image]
     labels: Int64[Tensor, " n"]
     preprocessing: Preprocessing
     seed: int
+    views: ViewsParams = AS_ON_IMAGENET
 
     def __len__(self) -> int:
         """How many images there are."""
@@ -40,15 +46,48 @@ class TinySet:
         indices = range(len(self)) if indices is None else indices
         return centre_views([self.images[index] for index in indices], self.preprocessing)
 
+    def random_views(
+        self, indices: Sequence[int], seed: int, smallest: float = 0.08
+    ) -> UInt8[Tensor, "n 3 h w"]:
+        """A random view of each indexed image; arguments as for `draw_views`."""
+        return draw_views(self.images, indices, self.preprocessing, seed, smallest, self.views)
 
-def open_tiny_set(root: Path, items: Sequence[Item], preprocessing: Preprocessing, seed: int) -> TinySet:
-    """Return images in RGB and uncropped, for the caller to augment.
+
+class OnDisk(Sequence[Image.Image]):
+    """Images that are read when they are looked at, and not kept.
+
+    Args:
+        read: from an item to its image.
+        items: the images.
+    """
+
+    def __init__(self, read: Callable[[Item], Image.Image], items: Sequence[Item]) -> None:
+        self.read, self.items = read, items
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Image.Image:  # type: ignore[override]
+        """One image."""
+        return self.read(self.items[index])
+
+
+def open_tiny_set(
+    root: Path,
+    items: Sequence[Item],
+    preprocessing: Preprocessing,
+    seed: int,
+    views: ViewsParams = AS_ON_IMAGENET,
+) -> TinySet:
+    """Return images in RGB and uncropped, for the caller to augment; very many stay on disk.
 
     Args:
         root: What the items' paths are relative to.
         items: The images.
         preprocessing: The network's.
         seed: The run's.
+        views: How random views of them are drawn.
 
     Raises:
         ImageError: An image is missing, damaged or has changed.
@@ -58,7 +97,8 @@ def open_tiny_set(root: Path, items: Sequence[Item], preprocessing: Preprocessin
         return reduce_image(read_image(root, item), preprocessing)
 
     labels = torch.tensor([item.label for item in items])
-    return TinySet(list(map_in_order(read, items)), labels, preprocessing, seed)
+    images = list(map_in_order(read, items)) if len(items) <= MOST_KEPT else OnDisk(read, items)
+    return TinySet(images, labels, preprocessing, seed, views)
 
 
 def reduce_image(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:

@@ -1,10 +1,11 @@
 """Random views of the few training images: crops of random size and shape, flipped half of the time.
 
 The view of an image at a step follows from the seed and the step alone, so a run that was killed goes on with
-the very views that it would have seen. The crop is the official one (RandomResizedCrop and a flip).
+the very views that it would have seen. Crop and flip are the official ones of ImageNet (RandomResizedCrop);
+a source of images may ask for others, as the authors' loaders of other images do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -12,7 +13,10 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
-from practise.images.preprocessing import Preprocessing, to_tensor
+from practise.images.params import Batches, ViewsParams
+from practise.images.preprocessing import Preprocessing, resize_shorter_side, to_tensor
+
+AS_ON_IMAGENET = ViewsParams()
 
 
 def draw_views(
@@ -21,6 +25,7 @@ def draw_views(
     preprocessing: Preprocessing,
     seed: int,
     smallest: float = 0.08,
+    kind: ViewsParams = AS_ON_IMAGENET,
 ) -> UInt8[Tensor, "n 3 h w"]:
     """One random view of each indexed image.
 
@@ -29,21 +34,27 @@ def draw_views(
         indices: Which images to view, in order; an image may come up more than once.
         preprocessing: The network's; its side and interpolation are used.
         seed: The same seed gives the same views.
-        smallest: Share of the image's area that the smallest crop covers.
+        smallest: Share of the image's area that the smallest crop of random size covers.
+        kind: Which crop, and whether to flip.
     """
-    augment = v2.Compose(
-        [
-            v2.RandomResizedCrop(
-                preprocessing.image_size,
-                scale=(smallest, 1.0),
-                interpolation=InterpolationMode(preprocessing.interpolation),
-            ),
-            v2.RandomHorizontalFlip(),
-        ]
-    )
+    flips = [v2.RandomHorizontalFlip()] if kind.flip else []
+    augment = v2.Compose([*find_crop(kind, preprocessing, smallest), *flips])
     with torch.random.fork_rng(devices=[]):  # torchvision draws from torch's global generator
         torch.manual_seed(seed)
         return to_tensor([augment(images[index]) for index in indices])
+
+
+def find_crop(
+    kind: ViewsParams, preprocessing: Preprocessing, smallest: float
+) -> list[Callable[[Image.Image], Image.Image]]:
+    """What cuts a square of the network's size out of an image; arguments as for `draw_views`."""
+    size, interpolation = preprocessing.image_size, preprocessing.interpolation
+    if kind.crop == "size":
+        mode = InterpolationMode(interpolation)
+        return [v2.RandomResizedCrop(size, scale=(smallest, 1.0), interpolation=mode)]
+    shorter = preprocessing.resize_size if kind.crop == "place" else size
+    cut = v2.RandomCrop(size) if kind.crop == "place" else v2.CenterCrop(size)
+    return [lambda image: resize_shorter_side(image, shorter, interpolation), cut]
 
 
 def mix(views: Float[Tensor, "n 3 h w"], seed: int) -> Float[Tensor, "n 3 h w"]:
@@ -62,12 +73,20 @@ def centre_views(images: Sequence[Image.Image], preprocessing: Preprocessing) ->
     return preprocessing.normalise(to_tensor([preprocessing.view(image) for image in images]))
 
 
-def draw_batch(num_images: int, batch_size: int, seed: int, step: int) -> Int64[Tensor, " batch"]:
-    """Indices of one step's batch; over the steps every image comes up equally often.
+def draw_batch(
+    num_images: int, batch_size: int, seed: int, step: int, batches: Batches = "full"
+) -> Int64[Tensor, " batch"]:
+    """Indices of one step's batch; no state is kept from step to step.
 
     The steps walk through an endless list of permutations of the images, each shuffled from the seed and its
-    place in that list; no state is kept from step to step.
+    place in that list. Batches that are full go over the end of one permutation into the next, so that every
+    image comes up equally often. Those of distinct images end with the permutation: what is left of it is
+    dropped, and all images are one batch where there are fewer than it should have.
     """
+    if batches == "distinct":
+        size = min(batch_size, num_images)
+        round_, place = divmod(step, num_images // size)
+        return torch.randperm(num_images, generator=seeded(seed, round_))[place * size :][:size]
     first, last = step * batch_size, (step + 1) * batch_size
     rounds = range(first // num_images, (last - 1) // num_images + 1)
     order = torch.cat([torch.randperm(num_images, generator=seeded(seed, round_)) for round_ in rounds])

@@ -72,10 +72,10 @@ def feature_extractor(network: nn.Module, layer: str) -> Iterator[FeatureExtract
 def in_format(
     run: Callable[[Tensor], Tensor], device: torch.device, dtype: torch.dtype
 ) -> Callable[[Tensor], Tensor]:
-    """The function computed in a number format, with its output in fp32."""
+    """The function computed in a number format, with its output in fp32; fp32 is the weights' own."""
 
     def run_in_format(images: Tensor) -> Tensor:
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        with torch.autocast(device.type, dtype):
             return run(images).float()
 
-    return run_in_format
+    return run if dtype == torch.float32 else run_in_format

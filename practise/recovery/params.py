@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+from practise.images.params import Batches
 from practise.machine.params import Dtype
 from practise.recovery.registry import LOSSES, STARTS
 from practise.schema import Count, NotNegative, OneOf, Positive, Section, ShareOrAll, Whole, setting
@@ -37,7 +38,7 @@ class Training(Section):
     )
     smallest_crop: ShareOrAll = setting(
         0.3,
-        "Share of an image's area that the smallest random crop covers; 1: no crop, flips alone.",
+        "Share of an image's area that the smallest crop of random size covers; 1: no crop, flips alone.",
         official=0.08,
     )
     lr: Positive = setting(
@@ -77,4 +78,10 @@ class RecoveryRecipe(Training):
         "one_cycle",
         "The learning rate's schedule; steps: divided by ten every 40 % of the steps.",
         official="steps",
+    )
+    batches: Batches = setting(
+        "full",
+        "full: batch_size views in every step, several of an image where there are few; distinct: each image "
+        "at most once, so all in one batch where there are fewer than batch_size.",
+        official="distinct",
     )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from practise.errors import RecoveryError
 from practise.images.tiny_set import TinySet
-from practise.images.views import combine, draw_batch, draw_views, mix
+from practise.images.views import combine, draw_batch, mix
 from practise.machine.devices import training_dtype
 from practise.networks.features import feature_extractor, find_feature_layer, in_format
 from practise.progress import track
@@ -25,6 +25,7 @@ from practise.recovery.losses import COMPARE
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.registry import LOSSES
 from practise.resume import Resume
+from practise.scoring.recoverability import falling_in_steps
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def share_views(teacher: nn.Module, few: TinySet, loss: str, recipe: RecoveryRec
 
     Args: as for `recover_`.
     """
-    if recipe.views is None or not recipe.steps:
+    if not keeps_views(recipe, few):
         return None
     device = next(teacher.parameters()).device
     with run_to(LOSSES[loss].output, teacher, teacher, few.preprocessing.image_size, recipe.dtype) as (
@@ -119,6 +120,11 @@ def share_views(teacher: nn.Module, few: TinySet, loss: str, recipe: RecoveryRec
         ask,
     ):
         return ViewBank(few, recipe, loss, ask, device)
+
+
+def keeps_views(recipe: RecoveryRecipe, few: TinySet) -> bool:
+    """Whether views are kept: not where the steps are over before all images have been seen."""
+    return recipe.views is not None and recipe.steps * recipe.batch_size >= len(few)
 
 
 def build_optimizer(
@@ -132,8 +138,7 @@ def build_optimizer(
     else:
         optimizer = torch.optim.AdamW(weights, recipe.lr, weight_decay=recipe.weight_decay)
     if recipe.schedule == "steps":
-        every = max(1, round(0.4 * recipe.steps))
-        return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, every, gamma=0.1)
+        return optimizer, falling_in_steps(optimizer, recipe.steps)
     one_cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.lr, total_steps=recipe.steps + 1, pct_start=0.1
     )
@@ -177,7 +182,7 @@ class ViewBank:
     ) -> None:
         self.few, self.recipe, self.loss, self.ask, self.device = few, recipe, LOSSES[loss], ask, device
         self.kept: Batch | None = None
-        if recipe.views is not None:
+        if recipe.views is not None and keeps_views(recipe, few):
             most = -(-recipe.steps * recipe.batch_size // len(few))  # more would never be looked at
             indices = torch.arange(len(few)).repeat(min(recipe.views, most))
             parts = [self.draw(part, place) for place, part in enumerate(indices.split(recipe.batch_size))]
@@ -187,16 +192,25 @@ class ViewBank:
     def batch(self, step: int) -> Batch:
         """Normalised views of one step, the original's outputs for them, and their labels."""
         if self.kept is None:
-            picked = draw_batch(len(self.few), self.recipe.batch_size, self.few.seed, step)
-            return self.draw(picked, step)
+            return self.draw(self.pick(len(self.few), step), step)
         views, theirs, labels = self.kept
-        picked = draw_batch(len(views), self.recipe.batch_size, self.few.seed, step).to(self.device)
+        if self.recipe.batches == "full":
+            picked = self.pick(len(views), step)
+        else:  # a view of each image, its next one at the next step
+            rounds = len(views) // len(self.few)
+            picked = self.pick(len(self.few), step) + len(self.few) * (step % rounds)
+        picked = picked.to(self.device)
         return views[picked].contiguous(memory_format=torch.channels_last), theirs[picked], labels[picked]
+
+    def pick(self, count: int, step: int) -> Int64[Tensor, " batch"]:
+        """Places of one step's batch among so many images or views."""
+        recipe = self.recipe
+        return draw_batch(count, recipe.batch_size, self.few.seed, step, recipe.batches)
 
     def draw(self, indices: Int64[Tensor, " batch"], place: int) -> Batch:
         """New views of the indexed images, with what the original says to them, and their labels."""
         few, seed = self.few, combine(self.few.seed, place)
-        drawn = draw_views(few.images, indices.tolist(), few.preprocessing, seed, self.recipe.smallest_crop)
+        drawn = few.random_views(indices.tolist(), seed, self.recipe.smallest_crop)
         views = few.preprocessing.normalise(drawn.to(self.device))
         if self.recipe.mixing and not self.loss.reads_labels:
             views = mix(views, seed)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from practise.recovery.registry import LOSSES
 from practise.render.formats import DASH
+from practise.schema import HowMany
 from practise.scoring.registry import CRITERIA
 
 RECOVERABILITY = "recoverability"
@@ -108,11 +109,11 @@ def target_title(target: float) -> str:
     return f"{100 * target:.4g} %"
 
 
-def count_of(noun: str, count: int) -> str:
+def count_of(noun: str, count: HowMany) -> str:
     """Return the count with its noun.
 
-    >>> count_of("seed", 1), count_of("image", 50)
-    ('1 seed', '50 images')
+    >>> count_of("seed", 1), count_of("image", 50), count_of("image", "all")
+    ('1 seed', '50 images', 'all images')
     """
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 

@@ -3,12 +3,14 @@
 A table's CSV file is all that the rendered tables and the figures know.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from practise.errors import FileError
 
@@ -44,7 +46,27 @@ def parse_frame(text: str) -> pd.DataFrame:
     """Return the frame that `frame_csv` wrote; an empty cell is a missing number or, among words, no word."""
     words = {column: str for column in WORDS}
     frame = pd.read_csv(StringIO(text), dtype=words, keep_default_na=False, na_values=[""])
+    if "num_images" in frame and not is_numeric_dtype(frame["num_images"]):
+        frame["num_images"] = pd.Series([how_many(text) for text in frame["num_images"]], dtype=object)
     return frame.fillna({column: "" for column in WORDS if column in frame})
+
+
+def how_many(text: str) -> int | str:
+    """Return a number of images that stood in a file, or `all`.
+
+    >>> how_many("50"), how_many("all")
+    (50, 'all')
+    """
+    return int(text) if text.isdecimal() else text
+
+
+def by_size(counts: Iterable[Any]) -> list[Any]:
+    """Return numbers of images from the smallest to the largest, and then all of them.
+
+    >>> by_size(["all", 500, 50])
+    [50, 500, 'all']
+    """
+    return sorted(counts, key=lambda count: math.inf if count == "all" else count)
 
 
 def read_frame(path: Path) -> pd.DataFrame:

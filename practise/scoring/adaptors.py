@@ -53,14 +53,14 @@ def attach_adaptors_(network: nn.Module, seats: Seats) -> list[nn.Parameter]:
     adaptors = []
     for name in seats.after:
         layer = dense_layer(network, name)
-        after = After(len(layer.weight)).to(layer.weight.device)
+        after = After(len(layer.weight)).to(layer.weight)
         adaptors.append(after.adaptor)
         parametrize.register_parametrization(layer, "weight", after)
         if layer.bias is not None:
             parametrize.register_parametrization(layer, "bias", after)
     for name in seats.before:
         layer = dense_layer(network, name)
-        before = Before(layer.weight.shape[1]).to(layer.weight.device)
+        before = Before(layer.weight.shape[1]).to(layer.weight)
         adaptors.append(before.adaptor)
         parametrize.register_parametrization(layer, "weight", before)
     return adaptors

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from practise.errors import NetworkError, unknown
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -61,11 +63,13 @@ class Question:
         blocks: names of the droppable blocks in network order.
         seed: the run's.
         look: the network and the images, for a criterion that looks at them.
+        given: the blocks that the method names, for a criterion that asks for them.
     """
 
     blocks: Sequence[str]
     seed: int
     look: Look | None = None
+    given: Sequence[str] = ()
 
     @property
     def seen(self) -> Look:
@@ -125,17 +129,29 @@ def score_concept_masks(question: Question) -> OfSet:
 
 def score_recoverability(question: Question) -> OfSet:
     """R of the blocks: the paper's."""
-    from practise.scoring.recoverability import Trained
+    from practise.scoring.recoverability import build_scorer
 
     seen = question.seen
     if seen.recipe == seen.ridge:
         return seen.closed_form.recoverability
-    return Trained(seen.network, seen.blocks, seen.few, seen.recipe).recoverability
+    return build_scorer(seen.network, seen.blocks, seen.few, seen.recipe).recoverability
 
 
 def score_stream_recoverability(question: Question) -> OfSet:
     """R of the blocks, and what their adaptors miss of the residual stream."""
     return question.seen.closed_form.stream_recoverability
+
+
+def score_given(question: Question) -> OfSet:
+    """The place in the method's own list.
+
+    Raises:
+        NetworkError: one of them is not a block that can be dropped.
+    """
+    for block in question.given:
+        if block not in question.blocks:
+            raise NetworkError(unknown("block", block, question.blocks))
+    return add_up({block: float(place) for place, block in enumerate(question.given)})
 
 
 SCORES: dict[str, Callable[[Question], OfSet]] = {
@@ -150,6 +166,7 @@ SCORES: dict[str, Callable[[Question], OfSet]] = {
         score_concept_masks,
         score_recoverability,
         score_stream_recoverability,
+        score_given,
     )
 }
 """The function of each criterion that ranks blocks, by its name."""

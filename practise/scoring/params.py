@@ -4,13 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
+from practise.images.params import Batches
 from practise.machine.params import Dtype
 from practise.schema import Count, NotNegative, OneOf, Positive, Section, ShareOrNone, setting
 from practise.scoring.registry import CRITERIA
 
 CriterionName = Annotated[str, OneOf(CRITERIA)]
 BlockCriterionName = Annotated[
-    str, OneOf(name for name, criterion in CRITERIA.items() if criterion.prunes == "blocks")
+    str,
+    OneOf(name for name, known in CRITERIA.items() if known.prunes == "blocks" and not known.given),
 ]
 
 
@@ -38,4 +40,9 @@ class SgdRecipe(Section):
     momentum: ShareOrNone = setting(0.9, "SGD's momentum.")
     weight_decay: NotNegative = setting(1e-4, "SGD's weight decay.")
     batch_size: Count = setting(64, "Images in a step.")
+    batches: Batches = setting(
+        "distinct",
+        "distinct: each image at most once in a step, so all in one batch where there are fewer than "
+        "batch_size; full: batch_size views in every step, several of an image where there are few.",
+    )
     dtype: Dtype = setting("fp32", "Number format.")

@@ -12,6 +12,7 @@ class Criterion:
         per_latency: Whether its score is to be divided by the latency reduction.
         looks: Whether it looks at the network and the images.
         unit: What its score is a number of, where it is a cost; empty: it is an order.
+        given: Whether a method names its blocks itself.
         prunes: `blocks`, or `filters`: no block is scored, filters go by their norm.
     """
 
@@ -19,6 +20,7 @@ class Criterion:
     per_latency: bool
     looks: bool
     unit: str = ""
+    given: bool = False
     prunes: str = "blocks"
 
 
@@ -36,6 +38,7 @@ CRITERIA = {
     "stream_recoverability": Criterion(
         "recoverability along the stream", per_latency=True, looks=True, unit="root of R × share missed"
     ),
+    "given": Criterion("given blocks", per_latency=False, looks=False, given=True),
     "l1_filters": Criterion("L1 norm of filters", per_latency=False, looks=False, prunes="filters"),
 }
 """Every criterion; a new one is an entry here and a function of its name in `practise.scoring.criteria`."""

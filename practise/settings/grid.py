@@ -8,6 +8,7 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
+from practise.schema import HowMany
 from practise.settings.params import Params
 
 
@@ -19,7 +20,7 @@ class Cell:
         network: A name in `params.networks`.
         images: A name in `params.images`.
         method: A name in `params.methods`.
-        num_images: How many images are handed over.
+        num_images: How many images are handed over, or `all`.
         seed: The seed of the sample, the scores and the recovery.
         target: The latency reduction to reach, as a share of the original's latency (0.2 is 20 %); from 1 on,
             the number of blocks to drop.
@@ -28,7 +29,7 @@ class Cell:
     network: str
     images: str
     method: str
-    num_images: int
+    num_images: HowMany
     seed: int
     target: float
 
@@ -56,7 +57,7 @@ class Trial:
 
     network: str
     images: str
-    num_images: int
+    num_images: HowMany
     seed: int
 
     @property
@@ -115,7 +116,7 @@ class Paths:
         """The original network's accuracy and size."""
         return self.results / "original" / network / f"{images}.json"
 
-    def sample(self, images: str, num_images: int, seed: int) -> Path:
+    def sample(self, images: str, num_images: HowMany, seed: int) -> Path:
         """The images that are handed over."""
         return self.results / "sample" / images / f"n{num_images}" / f"s{seed}.json"
 

@@ -19,7 +19,7 @@ from practise.machine.params import DeviceParams
 from practise.networks.params import NetworkParams, TeacherParams
 from practise.pruning.params import Search, SelectionRecipe
 from practise.recovery.params import LossName, RecoverParams, RecoveryRecipe
-from practise.schema import Count, List, Name, Section, Target, Text, Whole
+from practise.schema import Count, List, Name, NumImages, Section, Target, Text, Whole
 from practise.scoring.params import BlockCriterionName, CriterionName, RidgeRecipe, SgdRecipe
 from practise.synthesis.params import SynthesizeParams
 
@@ -39,7 +39,9 @@ class GridParams(Section):
 
     networks: List[Name] = Field(description="Names of entries of the section networks.")
     images: List[Name] = Field(description="Names of entries of the section images.")
-    num_images: List[Count] = Field(description="How many images are handed over.")
+    num_images: List[NumImages] = Field(
+        description="How many images are handed over; all: every training image."
+    )
     seeds: List[Whole] = Field(description="Seeds of the sample, the scores and the recovery.")
     methods: List[Name] = Field(description="Names of entries of the section methods.")
     targets: List[Target] = Field(
@@ -79,7 +81,11 @@ class MethodParams(Section):
     criterion: CriterionName = Field(
         description="How blocks are ranked: random; first_blocks; latency: what saves most; feature_change "
         "and output_divergence: what changes least without recovery; recoverability: the paper's. "
-        "l1_filters: no block goes, but the filters of least L1 norm inside them."
+        "given: in the order of the key blocks. l1_filters: no block goes, but the filters of least L1 norm "
+        "inside them."
+    )
+    blocks: List[Text] | None = Field(
+        None, description="given: the blocks that may go; a target of k blocks drops the first k of them."
     )
     loss: LossName = Field(description="What the recovery minimises.")
     preset: Preset = Field(
@@ -100,7 +106,7 @@ class RankParams(Section):
 
     networks: List[Name] = Field(description="Names in grid.networks.")
     images: List[Name] = Field(description="Names in grid.images.")
-    num_images: List[Count] = Field(description="Numbers in grid.num_images.")
+    num_images: List[NumImages] = Field(description="Numbers in grid.num_images.")
     seeds: List[Whole] = Field(description="Seeds in grid.seeds.")
     criteria: List[BlockCriterionName] = Field(
         title="criterion", description="The criteria that are compared."
@@ -125,7 +131,9 @@ class SourcesParams(Section):
     evaluation: Name = Field(
         description="The name in grid.images whose evaluation images accuracy is measured on."
     )
-    num_images: List[Count] = Field(description="How many images are taken of each source.")
+    num_images: List[NumImages] = Field(
+        description="How many images are taken of each source; all: every one."
+    )
     seeds: List[Whole] = Field(description="Seeds of the sample and the recovery.")
     methods: List[Name] = Field(
         description="Names of entries of the section methods, whose loss and recovery are used."

@@ -150,6 +150,7 @@ def _across(values: Any) -> Iterator[Problem]:
             yield ("networks", name, "head"), unknown("images", head, sources)
         if network.get("weights") == "package:":
             yield ("networks", name, "weights"), "names no package, should be package:NAME"
+    yield from _given(values, grid)
     for name, images in _entries(sources):
         yield from _source_keys(("images", name), images)
     latency = values.get("latency")
@@ -235,28 +236,47 @@ def _prunes_filters(method: Mapping[Any, Any]) -> bool:
 
 
 def _unmatched(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[Problem]:
-    """Filters are pruned for a reduction, and where that is one of the latency, the share was searched."""
+    """Where filters are pruned for a latency, also that of so many blocks, the share was searched."""
     methods, match = _section(values, "methods"), _setting(values, "select", "match")
     chosen = {name: _section(methods, name) for name in _list(grid, "methods") if isinstance(name, str)}
     pruning = {name: one for name, one in chosen.items() if _prunes_filters(one)}
     by_latency = [
         name for name, one in pruning.items() if (_section(one, "select").get("match") or match) == "latency"
     ]
+    by_macs = [name for name in pruning if name not in by_latency]
     searched = _setting(values, "latency", "thinner")
     told_elsewhere = not (searched is None or isinstance(searched, list) and searched)
     for index, target in enumerate(_list(grid, "targets")):
         place = ("grid", "targets", index)
         if isinstance(target, bool) or not isinstance(target, int | float) or not 0 < target < math.inf:
             continue  # told elsewhere
-        if target >= 1:
-            if pruning and target == int(target):
-                name = next(iter(pruning))
-                yield (
-                    place,
-                    f"is {target} blocks, but '{name}' prunes filters; should be a share of the latency",
-                )
+        if target >= 1 and target != int(target):
+            continue  # likewise
+        if target >= 1 and by_macs:
+            yield place, f"is {target} blocks, but '{by_macs[0]}' matches MACs; should be a share of them"
         elif by_latency and not told_elsewhere and target not in (searched or []):
             yield place, f"{target} is missing in latency.thinner; '{by_latency[0]}' prunes filters for it"
+
+
+def _given(values: Mapping[Any, Any], grid: Any) -> Iterator[Problem]:
+    """A method names its blocks where its criterion says so, and as many as the grid asks for."""
+    asked = _list(grid, "targets") if isinstance(grid, Mapping) else []
+    counts = [target for target in asked if isinstance(target, int) and not isinstance(target, bool)]
+    chosen = _list(grid, "methods") if isinstance(grid, Mapping) else []
+    for name, method in _entries(values.get("methods")):
+        criterion, blocks = CRITERIA.get(str(method.get("criterion"))), method.get("blocks")
+        place = ("methods", name, "blocks")
+        if criterion is None:
+            continue  # told elsewhere
+        if not criterion.given:
+            if blocks is not None:
+                yield place, f"does not belong to criterion {method['criterion']}, should be left out"
+        elif blocks is None:
+            yield place, "is missing; it should be the blocks that may go, in order"
+        elif isinstance(blocks, list):
+            yield from _repeated(place, blocks)
+            if name in chosen and len(blocks) < max(counts, default=0):
+                yield place, f"names {len(blocks)}, but grid.targets asks for {max(counts)}"
 
 
 def _section(values: Mapping[Any, Any], key: Any) -> Mapping[Any, Any]:
@@ -290,7 +310,7 @@ def _source_keys(place: Location, images: Mapping[Any, Any]) -> Iterator[Problem
             which = f"{SPLITS[key]} images" if len(kind.needs) > 1 else "images"
             yield (*place, key), f"is missing; it should be the directory of the {which}"
     for key in ImagesParams.model_fields:
-        if key not in ("source", *kind.needs, *kind.takes) and images.get(key) is not None:
+        if key not in ("source", "views", *kind.needs, *kind.takes) and images.get(key) is not None:
             yield (*place, key), f"does not belong to source {source}, should be left out"
 
 

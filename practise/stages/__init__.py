@@ -4,10 +4,10 @@ Each module is a command of the same name (`practise score`) and holds:
 
 - a docstring, whose first line `practise --help` shows;
 - `run(params: Params, *, …) -> None`, whose keyword-only arguments are the flags: `num_images: int` is
-  `--num-images`, its help is its line in the docstring's `Args:`. A flag is a `str`, `int`, `float`, `bool`
-  or `Path`, or one of them `| None` with the default None. Every `Path` that is not an output is an input and
-  must exist; arguments called `network`, `images` and `method` must name an entry of that section of the
-  params file.
+  `--num-images`, its help is its line in the docstring's `Args:`. A flag is a `str`, `int`, `float`, `bool`,
+  `Path` or `Literal`, a union of them, or one of these `| None` with the default None. Every `Path` that is
+  not an output is an input and must exist; arguments called `network`, `images` and `method` must name an
+  entry of that section of the params file.
 
 `opening` is what several of them open. A new stage is one file here and one entry in `STAGES`.
 """

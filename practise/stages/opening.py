@@ -32,7 +32,7 @@ def load_tiny_set(params: Params, manifest: Path, preprocessing: Preprocessing, 
     """
     sample = read_sample(manifest)
     root = find_root(params, sample.source, manifest)
-    return open_tiny_set(root, sample.images, preprocessing, seed)
+    return open_tiny_set(root, sample.images, preprocessing, seed, params.images[sample.source].views)
 
 
 def stream_evaluation(

@@ -66,7 +66,7 @@ def run(
         [
             seed,
             method.loss,
-            [part.model_dump() for part in (look.recipe, recipe, look.ridge)],
+            [part.model_dump() for part in (look.recipe, recipe, look.ridge, shown.few.views)],
             rank.most_images,
         ]
         + [sha256(path) for path in (teacher, sample, listing)],

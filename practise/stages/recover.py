@@ -61,6 +61,7 @@ def run(
             seed,
             recipe.model_dump(),
             ridge.model_dump(),
+            few.views.model_dump(),
             pruning.describe(),
             sha256(teacher),
             sha256(sample),

@@ -9,16 +9,17 @@ from practise.images.manifest import Sample, check_disjoint, read_listing, write
 from practise.images.reading import hash_images
 from practise.images.sampling import draw_sample
 from practise.machine.circumstances import circumstances
+from practise.schema import HowMany
 from practise.settings.params import Params
 from practise.stages import STAGES
 
 
-def run(params: Params, *, images: str, num_images: int, seed: int, listing: Path, out: Path) -> None:
+def run(params: Params, *, images: str, num_images: HowMany, seed: int, listing: Path, out: Path) -> None:
     """Draw the images that are handed over.
 
     Args:
         images: Name of an entry of the section images.
-        num_images: How many images to draw.
+        num_images: How many images to draw, or all.
         seed: What to draw them with.
         listing: The evaluation images, JSON.
         out: The images that are handed over, JSON.

@@ -44,8 +44,8 @@ def run(
         scores, recipe, on_what = look_and_score(params, method, seed, blocks, teacher, sample, out)
         made = circumstances(params, *keys, seed=seed, **on_what)
     elif criterion.prunes == "blocks":
-        of_set = SCORES[chosen.criterion](Question(blocks, seed))
-        scores = {block: of_set([block]) for block in blocks}
+        of_set = SCORES[chosen.criterion](Question(blocks, seed, given=chosen.blocks or ()))
+        scores = {block: of_set([block]) for block in chosen.blocks or blocks}
     result = {
         "criterion": chosen.criterion,
         "preset": chosen.preset,
@@ -72,7 +72,8 @@ def look_and_score(
     prepare(params.device)
     shown = show(params, method, seed, teacher, sample)
     recipe = shown.look.recipe
-    resume = Resume(out, [method, seed, recipe.model_dump(), sha256(teacher), sha256(sample)])
+    described = [recipe.model_dump(), shown.few.views.model_dump()]
+    resume = Resume(out, [method, seed, *described, sha256(teacher), sha256(sample)])
     scores: dict[str, float] = resume.load() or {}
     of_set = SCORES[params.methods[method].criterion](Question(blocks, seed, shown.look))
     for block in track(blocks, "score blocks"):

@@ -19,6 +19,7 @@ from practise.networks.teacher import load_teacher
 from practise.progress import track
 from practise.pruning.plan import Pruning
 from practise.resume import Answers, Resume
+from practise.schema import HowMany
 from practise.settings.params import Params
 from practise.settings.presets.recover import recovery_recipe
 from practise.settings.presets.score import ridge_recipe
@@ -34,7 +35,7 @@ def run(
     *,
     network: str,
     images: str,
-    num_images: int,
+    num_images: HowMany,
     seed: int,
     teacher: Path,
     listing: Path,
@@ -46,7 +47,7 @@ def run(
     Args:
         network: Name of an entry of the section networks.
         images: Name of an entry of the section images.
-        num_images: How many images to draw.
+        num_images: How many images to draw, or all.
         seed: Seed of the sample, the batches and the random views.
         teacher: The original network's weights, safetensors.
         listing: The evaluation images, JSON.
@@ -61,7 +62,7 @@ def run(
     drawn = draw_sample(source.train, num_images, np.random.default_rng(seed), f"{file}: sources.num_images")
     items = hash_images(source.root, drawn)
     check_disjoint(items, read_listing(listing).evaluation, f"{file}: images.{images}")
-    few = open_tiny_set(source.root, items, original.preprocessing, seed)
+    few = open_tiny_set(source.root, items, original.preprocessing, seed, params.images[images].views)
     evaluation = EvaluationImages(params, listing, original.preprocessing)
     ways = {
         method: Recovering(
@@ -73,7 +74,8 @@ def run(
         method: [recipe.model_dump() for recipe in (way.recipe, way.ridge)] for method, way in ways.items()
     }
     hashes = [sha256(teacher), sha256(listing), *(item.sha256 for item in items)]
-    resume = Resume(out, [network, images, num_images, seed, settings.blocks, described, hashes])
+    views = few.views.model_dump()
+    resume = Resume(out, [network, images, views, num_images, seed, settings.blocks, described, hashes])
     answers, accuracy = Answers(resume), RecoveredAccuracy(whole, few, evaluation.batches)
     pruning = Pruning(settings.blocks)
     before = answers.find(BARE, lambda: accuracy.before(pruning))

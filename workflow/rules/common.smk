@@ -20,7 +20,7 @@ wildcard_constraints:
     network=r"[\w-]+",
     images=r"[\w-]+",
     method=r"[\w-]+",
-    num_images=r"\d+",
+    num_images=r"\d+|all",
     seed=r"\d+",
     target=r"[\d.e-]+",
 

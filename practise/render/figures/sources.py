@@ -1,16 +1,17 @@
 """Accuracy against the number of images, a line for each source: how far other images, or none, will do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from practise.render.figures.canvas import OTHER_STYLES, QUIET, draw_panels
 from practise.render.methods import METHODS, MethodStyle, method_title
-from practise.render.tidy import groups, read_frame
+from practise.render.tidy import by_size, groups, read_frame
+from practise.schema import HowMany
 
 STYLES: tuple[MethodStyle, ...] = (*(method.style for method in METHODS.values()), *OTHER_STYLES)
 """Colours and markers of the sources, in their order."""
@@ -21,6 +22,16 @@ LEVELS: Mapping[str, tuple[str, Literal["--", ":"]]] = {
 """What is drawn across a panel, by its column: in words, and how."""
 APART = 1.05
 """The factor by which points of one number of images lie apart, so that their bars do not overlap."""
+
+
+def places(counts: Sequence[HowMany]) -> dict[HowMany, float]:
+    """Where numbers of images stand on the axis: all, which differ by source, somewhat beyond the largest.
+
+    >>> places([50, 500, "all"])
+    {50: 50.0, 500: 500.0, 'all': 2000.0}
+    """
+    numbers = [float(count) for count in counts if count != "all"]
+    return {count: 4 * max(numbers, default=1.0) if count == "all" else float(count) for count in counts}
 
 
 def draw_sources(tables: Path) -> Figure:
@@ -52,20 +63,22 @@ def draw_sources(tables: Path) -> Figure:
     for ax, (network, method), cells, _ in panels:
         for column, (_, dash) in LEVELS.items():
             ax.axhline(cells[column].iloc[0], color=QUIET, linestyle=dash, linewidth=1.3, zorder=1)
+        counts = by_size(cells["num_images"].unique())
+        place_of = places(counts).__getitem__
         for place, ((images,), own) in enumerate(groups(cells, ("images",))):
             color, marker = styles[images]
             statistics = own.groupby("num_images")["top1"].agg(["mean", "std"]).fillna(0.0)
-            aside = statistics.index * APART ** (place - (len(styles) - 1) / 2)
+            aside = statistics.index.map(place_of) * APART ** (place - (len(styles) - 1) / 2)
             ax.errorbar(
                 aside, statistics["mean"], yerr=statistics["std"], color=color, marker=marker,
                 markersize=7.5, markeredgecolor="white", linewidth=1.5, elinewidth=1.2,
             )  # fmt: skip
-        counts = sorted(cells["num_images"].unique())
         ax.set_xscale("log")
-        ax.xaxis.set_major_locator(FixedLocator(counts))
+        ticks = [place_of(count) for count in counts]
+        ax.xaxis.set_major_locator(FixedLocator(ticks))
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
-        ax.set_xlim(counts[0] / 1.5, counts[-1] * 1.5)
+        ax.xaxis.set_major_formatter(FixedFormatter([str(count) for count in counts]))
+        ax.set_xlim(ticks[0] / 1.5, ticks[-1] * 1.5)
         ax.set_xlabel(f"images that {method_title(method)} recovers with")
         ax.set_ylabel("top-1 accuracy (%)")
         values = frame.loc[frame["network"] == network, ["top1", *LEVELS]].stack()

@@ -7,6 +7,7 @@ from practise.render.methods import method_title
 from practise.render.names import count_of, hardware_line, mean_and_std, number, target_title
 from practise.render.tables.captions import constant_columns, seeds_caption, sentence, setting_caption
 from practise.render.tidy import best, groups
+from practise.schema import HowMany
 
 SETTING = {"Network": "network", "Images": "images", "Target": "target_reduction"}
 
@@ -44,7 +45,7 @@ def render_fewshot(frame: pd.DataFrame) -> RenderedTable:
     )
 
 
-def _heading(count: int) -> str:
+def _heading(count: HowMany) -> str:
     return count_of("image", count)
 
 

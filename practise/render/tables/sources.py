@@ -15,7 +15,8 @@ from practise.render.names import block_list, count_of, mean_and_std, number
 from practise.render.tables.captions import constant_columns, seeds_caption, sentence
 from practise.render.tables.frames import preset_title
 from practise.render.tables.results import Results
-from practise.render.tidy import best, groups
+from practise.render.tidy import best, by_size, groups
+from practise.schema import HowMany
 from practise.settings.grid import source_trials
 from practise.settings.params import Params
 
@@ -110,7 +111,7 @@ TITLES = {"Network": "network", "Images": "images", "Method": "method"}
 
 
 def _render(frame: pd.DataFrame, title: str, caption: str, notes: tuple[str, ...]) -> RenderedTable:
-    counts = sorted(frame["num_images"].unique())
+    counts = by_size(frame["num_images"].unique())
     rows: list[dict[str, str]] = []
     for (network,), everywhere in groups(frame, ("network",)):
         for name, column in {"original": "top1_original", "no recovery": "top1_before"}.items():
@@ -140,7 +141,7 @@ def _render(frame: pd.DataFrame, title: str, caption: str, notes: tuple[str, ...
     )
 
 
-def _heading(count: int) -> str:
+def _heading(count: HowMany) -> str:
     return count_of("image", count)
 
 
