@@ -1,10 +1,10 @@
 """Images: where they come from, which are handed over, and how a network gets to see them.
 
-A source lists its training and evaluation images (`elpv`, `folder`), or images of anything without labels
-(`photographs`, `unlabelled`, `synthesized`); `sampling` draws the few that are handed over; `manifest` writes
-down which they are; `reading`, `loading` and `tiny_set` open them; `preprocessing` and `views` make of them
-what a network sees. What is known of each kind of source stands in `practise.images.params.SOURCES`; a new
-one is an entry there, and here a file with its opener and a line in `OPENERS`.
+A source lists its training and evaluation images (`elpv`, `folder`, `idx`), or images of anything without
+labels (`photographs`, `unlabelled`, `synthesized`); `sampling` draws the few that are handed over; `manifest`
+writes down which they are; `reading`, `loading` and `tiny_set` open them; `preprocessing` and `views` make of
+them what a network sees. What is known of each kind of source stands in `practise.images.params.SOURCES`; a
+new one is an entry there, and here a file with its opener and a line in `OPENERS`.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from practise.errors import ImageError, unknown
 from practise.images.elpv import open_elpv
 from practise.images.folder import open_folder
+from practise.images.idx import open_idx
 from practise.images.params import HERE, DataParams, ImagesParams
 from practise.images.photographs import open_photographs
 from practise.images.source import Item, Source
@@ -24,6 +25,7 @@ Opener = Callable[[str, ImagesParams, str, DataParams], Source]
 OPENERS: dict[str, Opener] = {
     "elpv": open_elpv,
     "folder": open_folder,
+    "idx": open_idx,
     "photographs": open_photographs,
     "synthesized": open_synthesized,
     "unlabelled": open_unlabelled,
