@@ -64,6 +64,7 @@ def run() -> None:
     prepare_environment(device_params)
     import timm
     import torch
+    from timm.layers.config import set_fused_attn
 
     from practise.evaluation.accuracy import evaluate_accuracy
     from practise.images import open_source
@@ -87,7 +88,7 @@ def run() -> None:
     preprocessing = find_preprocessing(spec, where)
     torch.manual_seed(recipe.seed)
     if device.type == "cpu":
-        timm.layers.set_fused_attn(False)  # its backward pass in bf16 is slow there
+        set_fused_attn(False)  # its backward pass in bf16 is slow there
     network = build_untrained(spec, where, len(source.classes)).to(device)
     views = list(map_in_order(lambda item: preprocessing.view(read_image(source.root, item)), source.train))
     labels = torch.tensor([item.label for item in source.train])

@@ -163,7 +163,7 @@ def find_preprocessing(spec: NetworkParams, where: str = "networks") -> Preproce
     package = PACKAGES.get(spec.weights.removeprefix(PACKAGE))
     if package is not None:
         preprocessing = replace(preprocessing, mean=package.mean, std=package.std)
-    given = {"image_size": spec.image_size, "mean": spec.mean, "std": spec.std}
+    given: dict[str, Any] = {"image_size": spec.image_size, "mean": spec.mean, "std": spec.std}
     return replace(preprocessing, **{key: value for key, value in given.items() if value is not None})
 
 
