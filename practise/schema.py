@@ -5,6 +5,7 @@ its value in the preset `default` and, where that is another, in the authors' `o
 whole file (`practise.settings.params`), what a method may override, and the recipes follow from there.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
@@ -21,6 +22,21 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 Item = TypeVar("Item")
+
+
+def _check_plain(value: Any) -> Any:
+    listed = value if isinstance(value, list) else [value]
+    if not all(one is None or isinstance(one, bool | int | str) or _is_finite(one) for one in listed):
+        raise PydanticCustomError(
+            "not_plain", "should be a number, text, true, false, null or a list of such values"
+        )
+    return value
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, float) and math.isfinite(value)
+
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
 """A name that becomes part of paths and flags. No dots: DVC reads `networks.a.b` as a key inside a key."""
 Text = Annotated[str, Field(min_length=1)]
@@ -32,6 +48,8 @@ ShareOrAll = Annotated[float, Field(gt=0, le=1)]
 ShareOrNone = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Plain = Annotated[Any, AfterValidator(_check_plain)]
+"""A value for code that is not ours: a number, text, true, false, null, or a list of such values."""
 List = Annotated[
     tuple[Item, ...], Strict(False), Field(min_length=1, json_schema_extra={"uniqueItems": True})
 ]

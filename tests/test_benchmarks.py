@@ -7,11 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import ablation, end_to_end, latency, variants
+from benchmarks import ablation, end_to_end, latency, train_vit, variants
 from benchmarks.case import Asked, Case, one_cell, setting
 from benchmarks.report import gflop_of, matmul_gflops
 from practise.errors import ParamsError
+from practise.networks.building import build_untrained
+from practise.networks.params import NetworkParams
 from practise.recovery.params import RecoveryRecipe
+from practise.resume import Resume
 from practise.settings.reading import load_params
 
 ROOT = Path(__file__).parents[1]
@@ -115,3 +118,71 @@ def test_a_single_run_has_no_spread() -> None:
 
 def test_the_quick_official_recipe_is_the_authors_but_for_its_steps() -> None:
     assert {key for stage in end_to_end.QUICK.values() for key in stage} == {"steps"}
+
+
+def test_the_learning_rate_rises_and_falls_once() -> None:
+    rates = [round(train_vit.one_cycle(done), 2) for done in (0, 0.1, 0.2, 0.6, 1)]
+    assert rates == [0.0, 0.5, 1.0, 0.5, 0.0]
+
+
+def test_images_are_moved_and_mirrored_whole() -> None:
+    images = torch.randint(1, 256, (64, 3, 5, 6), dtype=torch.uint8)
+    moved = train_vit.augment(images, 1, torch.Generator().manual_seed(0))
+    padded = torch.nn.functional.pad(images, (1, 1, 1, 1))
+    ways = set()
+    for image, found in zip(padded, moved, strict=True):
+        possible = {
+            (down, right, mirrored): part.flip(2) if mirrored else part
+            for down in range(3)
+            for right in range(3)
+            for mirrored in (False, True)
+            for part in [image[:, down : down + 5, right : right + 6]]
+        }
+        matching = [way for way, part in possible.items() if torch.equal(part, found)]
+        assert len(matching) == 1
+        ways.update(matching)
+    assert len(ways) > 14  # of 18
+    still = train_vit.augment(images, 0, torch.Generator().manual_seed(0))
+    assert all(
+        torch.equal(part, image) or torch.equal(part, image.flip(2))
+        for part, image in zip(still, images, strict=True)
+    )
+
+
+def test_a_training_that_was_killed_goes_on_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("practise.resume.SECONDS_BETWEEN_SAVES", -1.0)
+    spec = NetworkParams(
+        library="timm",
+        architecture="vit_tiny_patch16_384",
+        weights="vit.safetensors",
+        image_size=14,
+        head=None,
+        options={"patch_size": 7, "embed_dim": 12, "depth": 1, "num_heads": 3},
+    )
+    recipe = train_vit.Recipe(epochs=2, batch_size=4)
+    images = torch.randint(0, 256, (12, 3, 14, 14), dtype=torch.uint8)
+    labels = torch.arange(12) % 3
+
+    def train(name: str, calls: int) -> nn.Module:
+        """Train, and be killed before that many steps are done."""
+        left = iter(range(calls))
+
+        def normalise(views: torch.Tensor) -> torch.Tensor:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return views / 255
+
+        torch.manual_seed(0)
+        network = build_untrained(spec, num_classes=3)
+        train_vit.train_(
+            network, normalise, images, labels, recipe, torch.float32, Resume(tmp_path / name, [])
+        )
+        return network
+
+    whole = train("whole", 6).state_dict()
+    with pytest.raises(KeyboardInterrupt):
+        train("killed", 4)
+    resumed = train("killed", 2).state_dict()
+    assert all(torch.equal(resumed[name], tensor) for name, tensor in whole.items())

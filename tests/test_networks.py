@@ -19,7 +19,9 @@ from practise.networks.building import (
     PACKAGES,
     Preprocessing,
     build_network,
+    build_untrained,
     find_classifier,
+    find_options,
     find_preprocessing,
     name_classes,
 )
@@ -124,7 +126,85 @@ def test_a_package_that_is_not_installed_is_refused() -> None:
     )
 
 
+# Further arguments of the builder, and the size of networks that are built for one
+
+VIT = NetworkParams(
+    library="timm",
+    architecture="vit_tiny_patch16_384",
+    weights="vit.safetensors",
+    image_size=28,
+    head=None,
+    options={"patch_size": 7, "embed_dim": 12, "depth": 2, "num_heads": 3},
+)
+
+
+def with_options(spec: NetworkParams = VIT, **options: object) -> NetworkParams:
+    return spec.model_copy(update={"options": options})
+
+
+def test_options_and_image_size_reach_the_builder(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = build_untrained(VIT, num_classes=10)
+    expected = timm.create_model(
+        "vit_tiny_patch16_384", img_size=28, patch_size=7, embed_dim=12, depth=2, num_heads=3, num_classes=10
+    )
+    assert repr(network) == repr(expected)
+    assert network(torch.zeros(1, 3, 28, 28)).shape == (1, 10)
+    assert network.get_parameter("pos_embed").shape == (1, 17, 12)  # 4 × 4 patches and the class
+    write_state(tmp_path / "vit.safetensors", network.state_dict())
+    built = build_network(VIT, WHERE, DataParams(root=str(tmp_path), holds=None))
+    assert same_weights(built, network)
+
+
+@pytest.mark.parametrize(
+    ("library", "architecture", "size"),
+    [("timm", "test_vit", 96), ("timm", "test_resnet", None), ("torchvision", "vit_b_16", 96)],
+)
+def test_the_image_size_is_an_option_of_networks_that_are_built_for_one(
+    library: str, architecture: str, size: int | None
+) -> None:
+    named = {"library": library, "architecture": architecture, "image_size": 96, "options": None}
+    spec, key = VIT.model_copy(update=named), {"timm": "img_size"}.get(library, "image_size")
+    assert find_options(spec) == ({} if size is None else {key: size})
+    assert find_options(spec.model_copy(update={"image_size": None})) == {}
+
+
+@pytest.mark.parametrize("library", ["cifar", "timm", "torchvision"])
+def test_an_option_that_the_builder_does_not_know_is_refused(library: str) -> None:
+    architecture = {"cifar": "resnet20", "timm": "test_resnet", "torchvision": "resnet18"}[library]
+    named = {"library": library, "architecture": architecture, "image_size": None, "weights": "own"}
+    spec = with_options(VIT.model_copy(update=named), patchsize=4)
+    with pytest.raises(NetworkError) as error:
+        build_untrained(spec, WHERE)
+    assert str(error.value) == (
+        f"{WHERE}.options.patchsize: is no option of {library}'s {architecture}, should be left out"
+    )
+    if library != "cifar":  # which has no weights of its own
+        assert refusal(spec) == str(error.value)
+
+
+def test_options_that_do_not_go_together_are_refused() -> None:
+    with pytest.raises(NetworkError) as error:
+        build_untrained(with_options(embed_dim=10, num_heads=3), WHERE)
+    message = str(error.value)
+    assert message.startswith(f"{WHERE}.options: timm's vit_tiny_patch16_384 cannot be built with them: ")
+    assert "divisible" in message
+
+
+def test_the_image_size_is_said_once() -> None:
+    with pytest.raises(NetworkError) as error:
+        build_untrained(with_options(img_size=32), WHERE)
+    assert str(error.value) == f"{WHERE}.options.img_size: is said by image_size, should be left out"
+
+
 # Names and preprocessing
+
+
+def test_mean_and_std_of_the_params_replace_the_librarys() -> None:
+    given = LITE0.model_copy(update={"mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)})
+    assert find_preprocessing(given) == Preprocessing(128, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "bicubic", 0.875)
+    alone = find_preprocessing(LITE0.model_copy(update={"mean": (0.0, 0.0, 0.0)}))
+    assert (alone.mean, alone.std) == ((0.0,) * 3, (0.502,) * 3)
 
 
 @pytest.mark.parametrize(
@@ -346,6 +426,14 @@ def test_an_original_network_comes_back_as_it_was_saved(trained: nn.Module, tmp_
     assert (loaded.preprocessing, loaded.classes) == (saved.preprocessing, saved.classes)
     assert not loaded.network.training
     assert set(load_file(path)) == set(trained.state_dict())
+
+
+def test_an_original_network_with_options_comes_back(tmp_path: Path) -> None:
+    network, path = build_untrained(VIT, num_classes=10), tmp_path / "vit.safetensors"
+    card = {"library": "timm", "architecture": VIT.architecture, "options": find_options(VIT)}
+    saved = Teacher(network, find_preprocessing(VIT), name_classes(10), card)
+    save_teacher(saved, path, tmp_path / "vit.json", {})
+    assert same_weights(load_teacher(path).network, network)
 
 
 def test_weights_and_card_cannot_be_mixed_up(trained: nn.Module, tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         ),
         (
             {"images.elpv.source": "elvp"},
-            "images.elpv.source: unknown source 'elvp' (known: cub200, elpv, folder, photographs, "
+            "images.elpv.source: unknown source 'elvp' (known: cub200, elpv, folder, idx, photographs, "
             "synthesized, unlabelled). Did you mean 'elpv'?",
         ),
         ({"recover.steps": "60"}, "recover.steps: is the text '60', should be a whole number"),
@@ -290,6 +290,36 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         (
             {"networks.efficientnet_lite0.weights": "package:"},
             "networks.efficientnet_lite0.weights: names no package, should be package:NAME",
+        ),
+        (
+            {"networks.efficientnet_lite0.options": {"depth": [8, {}]}},
+            "networks.efficientnet_lite0.options.depth: should be a number, text, true, false, null or a "
+            "list of such values",
+        ),
+        (
+            {"networks.efficientnet_lite0.options": {"depth": float("nan")}},
+            "networks.efficientnet_lite0.options.depth: should be a number, text, true, false, null or a "
+            "list of such values",
+        ),
+        (
+            {"networks.efficientnet_lite0.options": {"in_chans": 1}},
+            "networks.efficientnet_lite0.options.in_chans: is not for the params to say, should be left out",
+        ),
+        (
+            {"networks.efficientnet_lite0.options": [1]},
+            "networks.efficientnet_lite0.options: is a list, should be a section of keys and values",
+        ),
+        (
+            {"networks.efficientnet_lite0.mean": [0.5, 0.5]},
+            "networks.efficientnet_lite0.mean[2]: is missing",
+        ),
+        (
+            {"networks.efficientnet_lite0.std": [0.5, 0.0, 0.5]},
+            "networks.efficientnet_lite0.std[1]: is 0.0, should be greater than 0",
+        ),
+        (
+            {"networks.efficientnet_lite0.mean": 0.5},
+            "networks.efficientnet_lite0.mean: is 0.5, should be a list",
         ),
         (
             {"images.elpv.train": "/data"},

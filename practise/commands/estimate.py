@@ -25,8 +25,7 @@ from practise.latency.measuring import PASSES
 from practise.machine.devices import resolve_device
 from practise.machine.hardware import device_name
 from practise.networks.blocks import droppable_blocks
-from practise.networks.building import find_preprocessing
-from practise.networks.libraries import LIBRARIES
+from practise.networks.building import build_untrained, find_preprocessing
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.rivals.cd import OFFICIAL as CD_ADAM
 from practise.schema import HowMany
@@ -116,7 +115,7 @@ def measure_pace(params: Params, name: str, device: torch.device) -> Pace:
     """
     spec, where = params.networks[name], f"{params.study.file}: networks.{name}"
     size = find_preprocessing(spec, where).image_size
-    network = LIBRARIES[spec.library].build(spec.architecture, False, None).eval()
+    network = build_untrained(spec, where).eval()
     blocks = droppable_blocks(network, size, spec.keep_blocks or (), where)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     student, count = copy.deepcopy(network), BATCH[device.type]

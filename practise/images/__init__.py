@@ -1,7 +1,7 @@
 """Images: where they come from, which are handed over, and how a network gets to see them.
 
-A source lists its training and evaluation images (`elpv`, `folder`), or images of anything without labels
-(`photographs`, `unlabelled`, `cub200`, `synthesized`); `sampling` draws the few that are handed over;
+A source lists its training and evaluation images (`elpv`, `folder`, `idx`), or images of anything without
+labels (`photographs`, `unlabelled`, `cub200`, `synthesized`); `sampling` draws the few that are handed over;
 `manifest` writes down which they are; `reading`, `loading` and `tiny_set` open them; `preprocessing` and
 `views` make of them what a network sees. What is known of each kind of source stands in
 `practise.images.params.SOURCES`; a new one is an entry there, and here a file with its opener and a line in
@@ -14,6 +14,7 @@ from practise.errors import ImageError, unknown
 from practise.images.cub200 import open_cub200
 from practise.images.elpv import open_elpv
 from practise.images.folder import open_folder
+from practise.images.idx import open_idx
 from practise.images.params import HERE, DataParams, ImagesParams
 from practise.images.photographs import open_photographs
 from practise.images.source import Item, Source
@@ -27,6 +28,7 @@ OPENERS: dict[str, Opener] = {
     "cub200": open_cub200,
     "elpv": open_elpv,
     "folder": open_folder,
+    "idx": open_idx,
     "photographs": open_photographs,
     "synthesized": open_synthesized,
     "unlabelled": open_unlabelled,

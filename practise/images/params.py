@@ -32,6 +32,7 @@ SOURCES = {
     "cub200": SourceKind(has_labels=False, has_evaluation=False, needs=("train",)),
     "elpv": SourceKind(),
     "folder": SourceKind(needs=("train", "evaluation"), takes=("class_list",)),
+    "idx": SourceKind(needs=("folder",), takes=("class_list",)),
     "photographs": SourceKind(has_labels=False, has_evaluation=False),
     "synthesized": SourceKind(has_evaluation=False, is_made=True),
     "unlabelled": SourceKind(has_labels=False, has_evaluation=False, needs=("train",)),
@@ -90,9 +91,10 @@ class ImagesParams(Section):
     """A source of images."""
 
     source: SourceName = Field(
-        description="elpv: the packaged set; folder: folders of one folder a class. For the section sources "
-        "alone: photographs: crops of packaged pictures; unlabelled: any folder of images; cub200: the "
-        "training split of CUB-200; synthesized: those that are made from the network itself."
+        description="elpv: the packaged set; folder: folders of one folder a class; idx: files in the format "
+        "of MNIST. For the section sources alone: photographs: crops of packaged pictures; unlabelled: any "
+        "folder of images; cub200: the training split of CUB-200; synthesized: those that are made from the "
+        "network itself."
     )
     train: Text | None = Field(
         None,
@@ -100,9 +102,11 @@ class ImagesParams(Section):
         "its archive unpacks to.",
     )
     evaluation: Text | None = Field(None, description="folder: the directory of the evaluation images.")
+    folder: Text | None = Field(None, description="idx: the directory of MNIST's four files, gzipped or not.")
     class_list: Text | None = Field(
         None,
-        description="folder: a text file with one class folder's name a line in index order; imagenet, "
-        "also when the key is absent: ImageNet-1k's; cifar10: CIFAR-10's.",
+        description="A text file with the names of the classes, one a line, in index order; imagenet: "
+        "ImageNet-1k's; cifar10: CIFAR-10's; null: imagenet for a folder, numbers for idx. The names of a "
+        "folder are those of its sub-folders.",
     )
     views: ViewsParams = setting(ViewsParams(), "How random views of these images are drawn in training.")

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from practise.errors import ImageError
+from practise.images.idx import is_in_idx, read_from_idx
 from practise.images.source import Item
 from practise.progress import track
 
@@ -95,7 +96,7 @@ def map_in_order(
 
 def _read(path: Path, sha256: str) -> bytes:
     try:
-        content = path.read_bytes()
+        content = read_from_idx(path) if is_in_idx(path) else path.read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: cannot be read: {error.strerror}") from error
     if sha256 and hashlib.sha256(content).hexdigest() != sha256:

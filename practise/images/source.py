@@ -24,9 +24,11 @@ class Item:
     """One image.
 
     Attributes:
-        path: Where it lies, relative to the root of its source, with forward slashes.
+        path: Where it lies, relative to the root of its source, with forward slashes; an image in
+            an IDX file by its index, as if the file were a folder.
         label: The index of its class; 0 where nothing is known of it.
-        sha256: The hash of the file's bytes; empty where nobody has computed it yet.
+        sha256: The hash of the file's bytes (in an IDX file, of the image as a PGM file); empty where nobody
+            has computed it yet.
         box: The part of the file's picture that it is; None: all of it.
     """
 

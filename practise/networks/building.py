@@ -6,8 +6,10 @@ which may have another number of classes than the library's network.
 """
 
 import importlib.util
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -18,6 +20,9 @@ from practise.images.preprocessing import Preprocessing
 from practise.networks.checkpoints import State, load_state_, read_state, rename_in_order
 from practise.networks.libraries import LIBRARIES
 from practise.networks.params import PACKAGE, NetworkParams
+
+REFUSED_OPTION = re.compile(r"(?:unexpected keyword|multiple values for(?: keyword)?) argument '(\w+)'")
+"""How Python says that a builder has no such argument, or has given it itself."""
 
 
 @dataclass(frozen=True)
@@ -64,17 +69,19 @@ def build_network(spec: NetworkParams, where: str = "networks", data: DataParams
         data: Where relative paths of weights start from.
 
     Raises:
-        NetworkError: The library has no such architecture or set of weights.
+        NetworkError: The library has no such architecture or set of weights, or does not take the options.
         CheckpointError: The weights are missing, damaged, made for another network or cannot be downloaded.
     """
     _check_architecture(spec, where)
-    library, name, place = LIBRARIES[spec.library], spec.architecture, f"{where}.weights"
+    place = f"{where}.weights"
     if spec.weights == "own":
-        return _download(spec, place).eval()
+        if spec.options:
+            build_untrained(spec, where)  # so that wrong options are not taken for a failed download
+        return _download(spec, where).eval()
     if spec.weights.startswith(PACKAGE):
         package = spec.weights.removeprefix(PACKAGE)
         state = read_state(_find_packaged(package, spec, place), place)
-        network = library.build(name, False, None)
+        network = build_untrained(spec, where)
         target, source = _describe(spec), f"{place}: the package {package}"
         load_state_(network, rename_in_order(state, network, source, target), source, target)
         return network.eval()
@@ -85,16 +92,64 @@ def build_network(spec: NetworkParams, where: str = "networks", data: DataParams
             f".safetensors file or state dict{data.advice(spec.weights)}"
         )
     state = read_state(path, place)
-    network = library.build(name, False, None)
+    network = build_untrained(spec, where)
     num_classes = _count_classes(state, network)
     if num_classes is not None:
-        network = library.build(name, False, num_classes)
+        network = build_untrained(spec, where, num_classes)
     load_state_(network, state, f"{place}: '{path}'", _describe(spec))
     return network.eval()
 
 
+def build_untrained(
+    spec: NetworkParams, where: str = "networks", num_classes: int | None = None
+) -> nn.Module:
+    """Return a network with random weights.
+
+    Args:
+        spec: An entry of the section `networks`.
+        where: The entry's place in the params file, for messages.
+        num_classes: How many classes it tells apart; None for the library's number.
+
+    Raises:
+        NetworkError: The library does not build it with its options.
+    """
+    options = find_options(spec, where)
+    try:
+        return LIBRARIES[spec.library].build(spec.architecture, False, num_classes, options)
+    except Exception as error:  # what the libraries and torch say of arguments is of many kinds
+        if not options:
+            raise
+        refused = REFUSED_OPTION.search(str(error))
+        if isinstance(error, TypeError) and refused and refused[1] in options:
+            raise NetworkError(
+                f"{where}.options.{refused[1]}: is no option of {_describe(spec)}, should be left out"
+            ) from error
+        raise NetworkError(
+            f"{where}.options: {_describe(spec)} cannot be built with them: "
+            f"{' '.join(str(error).split()) or type(error).__name__}"
+        ) from error
+
+
+def find_options(spec: NetworkParams, where: str = "networks") -> dict[str, Any]:
+    """Return the further arguments of the library's builder, with the image size where it takes one.
+
+    Args:
+        spec: An entry of the section `networks`.
+        where: The entry's place in the params file, for messages.
+
+    Raises:
+        NetworkError: The image size is among the options.
+    """
+    options, size_option = dict(spec.options or {}), LIBRARIES[spec.library].size_option(spec.architecture)
+    if size_option is None:
+        return options
+    if size_option in options:
+        raise NetworkError(f"{where}.options.{size_option}: is said by image_size, should be left out")
+    return options if spec.image_size is None else {size_option: spec.image_size, **options}
+
+
 def find_preprocessing(spec: NetworkParams, where: str = "networks") -> Preprocessing:
-    """Return how a network's images look: as its library says, but for its package and its `image_size`.
+    """Return how a network's images look: as its library says, but for its package and what the entry says.
 
     Args:
         spec: An entry of the section `networks`.
@@ -108,7 +163,8 @@ def find_preprocessing(spec: NetworkParams, where: str = "networks") -> Preproce
     package = PACKAGES.get(spec.weights.removeprefix(PACKAGE))
     if package is not None:
         preprocessing = replace(preprocessing, mean=package.mean, std=package.std)
-    return replace(preprocessing, image_size=spec.image_size or preprocessing.image_size)
+    given: dict[str, Any] = {"image_size": spec.image_size, "mean": spec.mean, "std": spec.std}
+    return replace(preprocessing, **{key: value for key, value in given.items() if value is not None})
 
 
 def name_classes(num_classes: int) -> tuple[str, ...]:
@@ -151,12 +207,14 @@ def _describe(spec: NetworkParams) -> str:
     return f"{spec.library}'s {spec.architecture}"
 
 
-def _download(spec: NetworkParams, place: str) -> nn.Module:
+def _download(spec: NetworkParams, where: str) -> nn.Module:
+    options = find_options(spec, where)
     try:
-        return LIBRARIES[spec.library].build(spec.architecture, True, None)
+        return LIBRARIES[spec.library].build(spec.architecture, True, None, options)
     except Exception as error:  # the libraries raise errors of many kinds when a download fails
         raise CheckpointError(
-            f"{place}: the weights of {_describe(spec)} could not be downloaded ({type(error).__name__}); "
+            f"{where}.weights: the weights of {_describe(spec)} could not be downloaded"
+            f"{' or do not fit with its options' if options else ''} ({type(error).__name__}); "
             "set it to the path of a local .safetensors file or state dict"
         ) from error
 

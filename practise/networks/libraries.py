@@ -4,7 +4,7 @@ A name may carry a tag after a dot that picks one of several sets of weights: `r
 `resnet50.IMAGENET1K_V1` in torchvision. Without a tag the library's default is meant.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from torch import nn
 from practise.images.preprocessing import Preprocessing
 from practise.networks.cifar import DEPTHS, CifarResNet
 
+Options = Mapping[str, Any]
+"""Further arguments of a library's builder."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -26,14 +28,18 @@ class Library:
     Attributes:
         names: All architectures, without tags.
         tags: The tags of an architecture's sets of weights, the default first; empty when it has no weights.
-        build: From a name with or without a tag, whether to load the library's weights, and the number of
-            classes (None: as many as the weights have) to the network.
+        build: From a name with or without a tag, whether to load the library's weights, the number of
+            classes (None: as many as the weights have) and further arguments of the library's builder to the
+            network.
+        size_option: From a name with or without a tag to the builder's argument that says the image size;
+            None where the network takes images of any size.
         preprocessing: From a name with or without a tag to the evaluation view.
     """
 
     names: Callable[[], list[str]]
     tags: Callable[[str], list[str]]
-    build: Callable[[str, bool, int | None], nn.Module]
+    build: Callable[[str, bool, int | None, Options], nn.Module]
+    size_option: Callable[[str], str | None]
     preprocessing: Callable[[str], Preprocessing]
 
 
@@ -44,10 +50,15 @@ def _timm_tags(architecture: str) -> list[str]:
     return sorted(tags, key=lambda tag: (default is None or tag != default.tag, tag))
 
 
-def _build_timm(name: str, pretrained: bool, num_classes: int | None) -> nn.Module:
+def _build_timm(name: str, pretrained: bool, num_classes: int | None, options: Options) -> nn.Module:
     chosen: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
-    network: nn.Module = timm.create_model(name, pretrained=pretrained, **chosen)
+    network: nn.Module = timm.create_model(name, pretrained=pretrained, **chosen, **options)
     return network
+
+
+def _timm_size_option(name: str) -> str | None:
+    known = timm.get_pretrained_cfg(name)
+    return "img_size" if known is not None and known.fixed_input_size else None
 
 
 def _timm_preprocessing(name: str) -> Preprocessing:
@@ -83,11 +94,17 @@ def _torchvision_weights(name: str) -> Any:
     return torchvision.models.get_model_weights(architecture)[tag or tags[0]] if tags else None
 
 
-def _build_torchvision(name: str, pretrained: bool, num_classes: int | None) -> nn.Module:
+def _build_torchvision(name: str, pretrained: bool, num_classes: int | None, options: Options) -> nn.Module:
     weights = _torchvision_weights(name) if pretrained else None
     chosen: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
-    network: nn.Module = torchvision.models.get_model(name.partition(".")[0], weights=weights, **chosen)
+    network: nn.Module = torchvision.models.get_model(
+        name.partition(".")[0], weights=weights, **chosen, **options
+    )
     return network
+
+
+def _torchvision_size_option(name: str) -> str | None:
+    return "image_size" if name.startswith("vit_") else None
 
 
 def _torchvision_preprocessing(name: str) -> Preprocessing:
@@ -101,8 +118,8 @@ def _torchvision_preprocessing(name: str) -> Preprocessing:
     )
 
 
-def _build_cifar(name: str, pretrained: bool, num_classes: int | None) -> nn.Module:
-    return CifarResNet(DEPTHS[name], 10 if num_classes is None else num_classes)
+def _build_cifar(name: str, pretrained: bool, num_classes: int | None, options: Options) -> nn.Module:
+    return CifarResNet(DEPTHS[name], 10 if num_classes is None else num_classes, **options)
 
 
 LIBRARIES: dict[str, Library] = {
@@ -110,10 +127,15 @@ LIBRARIES: dict[str, Library] = {
         lambda: list(DEPTHS),
         lambda name: [],
         _build_cifar,
+        lambda name: None,
         lambda name: Preprocessing(32, IMAGENET_MEAN, IMAGENET_STD, "bilinear", 1.0),
     ),
-    "timm": Library(timm.list_models, _timm_tags, _build_timm, _timm_preprocessing),
+    "timm": Library(timm.list_models, _timm_tags, _build_timm, _timm_size_option, _timm_preprocessing),
     "torchvision": Library(
-        _torchvision_names, _torchvision_tags, _build_torchvision, _torchvision_preprocessing
+        _torchvision_names,
+        _torchvision_tags,
+        _build_torchvision,
+        _torchvision_size_option,
+        _torchvision_preprocessing,
     ),
 }

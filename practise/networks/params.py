@@ -1,14 +1,21 @@
 """The sections `networks` and `teacher` of a params file: networks, and the fit of a head over one."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 
-from practise.schema import Count, List, Name, NotNegative, Section, Text, setting
+from practise.schema import Count, List, Name, NotNegative, Plain, Positive, Section, Text, setting
 
 LibraryName = Literal["cifar", "timm", "torchvision"]
 PACKAGE = "package:"
 """What stands before the name of an installed package that brings weights."""
+Mean = Annotated[tuple[NotNegative, NotNegative, NotNegative], Strict(False)]
+Std = Annotated[tuple[Positive, Positive, Positive], Strict(False)]
+NO_OPTIONS = (
+    *("checkpoint_path", "features_only", "in_chans", "model_name", "name", "num_classes", "pretrained"),
+    *("pretrained_cfg", "pretrained_cfg_overlay", "progress", "weights"),
+)
+"""Arguments of the libraries' builders that other settings decide, or that give no classifier of RGB."""
 
 
 class NetworkParams(Section):
@@ -25,6 +32,16 @@ class NetworkParams(Section):
     )
     head: Name | None = Field(
         description="Images on whose training split a linear head is fitted; null: the network's classifier."
+    )
+    mean: Mean | None = Field(
+        None,
+        description="What is subtracted from each channel, of values from 0 to 1; null: as the library says.",
+    )
+    std: Std | None = Field(
+        None, description="What the difference is then divided by; null: as the library says."
+    )
+    options: dict[Text, Plain] | None = Field(
+        None, description="Further arguments of the library's builder, such as embed_dim; null: none."
     )
     keep_blocks: List[Text] | None = Field(
         None, description="Droppable blocks that are never dropped, by their names in the network."

@@ -39,7 +39,8 @@ def save_teacher(teacher: Teacher, weights: Path, card: Path, circumstances: dic
     """Write a network's weights as safetensors and then its card, each atomically.
 
     Args:
-        teacher: The network; its card must name `library` and `architecture`.
+        teacher: The network; its card must name `library` and `architecture`, and `options` if it was built
+            with any.
         weights: Where the weights go.
         card: Where the card goes; it holds the hash of the weights, so that the two cannot be mixed up.
         circumstances: What the network was made with.
@@ -76,7 +77,9 @@ def load_teacher(weights: Path, card: Path | None = None) -> Teacher:
     if sha256(weights) != described["weights_sha256"]:
         raise CheckpointError(f"'{weights}' is not the file that {path} describes; make both again")
     library, architecture = described["library"], described["architecture"]
-    network = LIBRARIES[library].build(architecture, False, described["num_classes"])
+    network = LIBRARIES[library].build(
+        architecture, False, described["num_classes"], described.get("options", {})
+    )
     load_state_(network, read_state(weights), f"'{weights}'", f"{library}'s {architecture}")
     values = {name: described[name] for name in ("image_size", "interpolation", "crop_pct")}
     preprocessing = Preprocessing(mean=tuple(described["mean"]), std=tuple(described["std"]), **values)

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from practise.errors import ParamsError, guess, unknown
 from practise.images.params import SOURCES, ImagesParams, SourceKind
+from practise.networks.params import NO_OPTIONS
 from practise.recovery.registry import LOSSES
 from practise.schema import OneOf
 from practise.scoring.registry import CRITERIA
@@ -150,6 +151,12 @@ def _across(values: Any) -> Iterator[Problem]:
             yield ("networks", name, "head"), unknown("images", head, sources)
         if network.get("weights") == "package:":
             yield ("networks", name, "weights"), "names no package, should be package:NAME"
+        for option in _section(network, "options"):
+            if option in NO_OPTIONS:
+                yield (
+                    ("networks", name, "options", option),
+                    "is not for the params to say, should be left out",
+                )
     yield from _given(values, grid)
     for name, images in _entries(sources):
         yield from _source_keys(("images", name), images)

@@ -58,6 +58,8 @@ def run(
     setting = describe_setting(params.latency, size, device)
     groups = alike_blocks(original.network, original.card["blocks"], size)
     subject = [*(original.card[key] for key in ("library", "architecture", "num_classes")), groups]
+    if options := original.card.get("options"):  # they shape the layers, too
+        subject.append(options)
     keys = STAGES["latency"].keys(network=network)
     made = circumstances(params, *keys, device=device, image_size=size)
 

@@ -14,7 +14,7 @@ from practise.images.reading import hash_images
 from practise.machine.circumstances import circumstances
 from practise.machine.devices import resolve_device
 from practise.networks.blocks import droppable_blocks
-from practise.networks.building import build_network, find_preprocessing, name_classes
+from practise.networks.building import build_network, find_options, find_preprocessing, name_classes
 from practise.networks.head import extract_features, fit_head, replace_classifier_
 from practise.networks.teacher import Teacher, save_teacher
 from practise.settings.params import Params
@@ -38,6 +38,7 @@ def run(params: Params, *, network: str, weights: Path, card: Path) -> None:
         "network": network,
         "library": spec.library,
         "architecture": spec.architecture,
+        "options": find_options(spec, where),
         "weights": spec.weights,
         "head": None,
     }
