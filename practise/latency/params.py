@@ -1,7 +1,7 @@
 """The section `latency` of a params file: how latency is measured."""
 
 from practise.machine.params import Dtype
-from practise.schema import Count, List, Positive, Section, Share, Whole, setting
+from practise.schema import Count, List, Positive, Section, Target, Whole, setting
 
 
 class LatencyParams(Section):
@@ -11,10 +11,11 @@ class LatencyParams(Section):
     also: List[Count] | None = setting(
         None, "Further batch sizes at which the recovered network is measured and reported; null: none."
     )
-    thinner: List[Share] | None = setting(
+    thinner: List[Target] | None = setting(
         None,
-        "Latency reductions for which the share of filters to prune is searched by measuring; each target of "
-        "methods that prune filters. null: none, where no method does.",
+        "Latency reductions for which the share of filters to prune is searched by measuring; from 1 on, "
+        "what so many blocks save, the first ones. Each target of methods that prune filters; null: none, "
+        "where no method does.",
     )
     dtype: Dtype = setting("fp32", "Number format of weights and images.")
     rounds: Count = setting(60, "Timed turns of each network, at least.")
@@ -25,3 +26,8 @@ class LatencyParams(Section):
     )
     warmup: Whole = setting(10, "Passes of each network before timing starts.")
     max_spread: Positive = setting(0.3, "Relative spread above which a measurement is called unstable.")
+    max_seconds: Positive | None = setting(
+        300,
+        "Seconds that one measurement may take, the larger part of them for taking it again where something "
+        "disturbed it; null: as long as it needs.",
+    )
