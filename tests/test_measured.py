@@ -46,7 +46,9 @@ class Clock:
 
 
 def choose(clock: Clock, target: float = 0.2, **options: object) -> Choice:
-    return choose_measured(search, TAU, EVERY, ALIKE, target, RECIPE, clock, **options)  # type: ignore[arg-type]
+    return choose_measured(
+        search, TAU, EVERY, ALIKE, target, RECIPE, clock, **{"confirmations": 0, **options}
+    )  # type: ignore[arg-type]
 
 
 def total(blocks: Sequence[str]) -> float:
@@ -130,7 +132,7 @@ def test_where_no_set_of_the_search_comes_near_a_block_is_exchanged_for_a_neighb
         return proposed["few" if goal.target < 0.196 else "many"]
 
     clock = Clock(lambda blocks: total(blocks) + (0.025 if len(blocks) > 4 else 0.02))
-    choice = choose_measured(two_sets, TAU, EVERY, ALIKE, 0.17, RECIPE, clock)
+    choice = choose_measured(two_sets, TAU, EVERY, ALIKE, 0.17, RECIPE, clock, 0)
     assert choice.is_near
     assert choice.chosen.dropped_blocks == ("a", "b", "e", "f")  # c went back, and f stands nearest to it
 
@@ -153,7 +155,7 @@ def test_the_nearest_set_is_taken_and_told_as_such_where_none_is_within_a_point(
 def test_sets_with_as_many_blocks_of_each_group_share_a_measurement() -> None:
     clock = Clock(lambda blocks: 0.05 * len(blocks))
     sets = iter([("a", "e"), ("b", "f"), ("c", "g"), ("a", "g"), ("d", "e"), ("d", "g")])
-    choose_measured(lambda goal: next(sets), TAU, EVERY, ALIKE, 0.2, RECIPE, clock)
+    choose_measured(lambda goal: next(sets), TAU, EVERY, ALIKE, 0.2, RECIPE, clock, 0)
     assert clock.asked[0] == ("a", "e")
     assert not {("b", "f"), ("c", "g")} & set(clock.asked)
 

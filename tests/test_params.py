@@ -195,8 +195,8 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         ({"latency.also": [16, 1]}, "latency.also[1]: 1 is already latency.batch_size"),
         ({"latency.thinner": []}, "latency.thinner: is an empty list, should hold at least one"),
         (
-            {"latency.thinner": [0.16, 0.22, 1]},
-            "latency.thinner[2]: is 1, should be less than 1",
+            {"latency.thinner": [0.16, 0.22, 1.5]},
+            "latency.thinner[2]: should be below 1 (a latency reduction) or whole (a number of blocks)",
         ),
         (
             {"rank.images": ["zebras"]},
@@ -223,8 +223,13 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         ),
         (
             {"grid.targets": [0.16, 4]},
-            "grid.targets[1]: is 4 blocks, but 'fskd' prunes filters; should be a share of the latency",
+            "grid.targets[1]: 4 is missing in latency.thinner; 'fskd' prunes filters for it",
         ),
+        (
+            {"grid.targets": [0.16, 4], "select.match": "macs"},
+            "grid.targets[1]: is 4 blocks, but 'fskd' prunes filters for MACs; should be a share of them",
+        ),
+        ({"latency.max_seconds": 0}, "latency.max_seconds: is 0, should be greater than 0"),
         (
             {"grid.methods": ["practise", "mir"], "latency.thinner": [0.22]},
             "grid.targets[0]: 0.16 is missing in latency.thinner; 'mir' prunes filters for it",
@@ -296,6 +301,7 @@ def test_batch_sizes_and_numbers_of_images_are_compared_with_settings_that_are_l
         {"select.match": "macs", "grid.targets": [0.1], "latency.thinner": None},
         {"grid.methods": ["mir"], "methods.mir.select": {"match": "macs"}, "latency.thinner": None},
         {"latency.thinner": [0.3, 0.22, 0.16]},
+        {"grid.targets": [0.16, 3], "latency.thinner": [3, 0.16]},
     ],
 )
 def test_filters_are_searched_by_measuring_only_for_targets_of_methods_that_prune_them(

@@ -23,6 +23,8 @@ MOST_SEARCHES = 6
 """Goals that are searched for one target, at most."""
 MOST_EXCHANGES = 6
 """Sets that are measured beyond those, at most."""
+CONFIRMATIONS = 2
+"""How often what is pruned is measured again where it seems right: one number decides for many cells."""
 SAME_GOAL = 1e-3
 """Goals nearer to each other than this are one: a tenth of a point."""
 UNSURE = 0.2
@@ -95,7 +97,7 @@ def choose_measured(
     target: float,
     recipe: SelectionRecipe,
     measure: Callable[[tuple[str, ...]], Reduction],
-    confirmations: int = 0,
+    confirmations: int = CONFIRMATIONS,
 ) -> Choice:
     """The first set within a point of the target, by measuring; else the nearest that was found.
 
@@ -136,6 +138,12 @@ def choose_measured(
         if trials.is_near(found):
             return trials.choose(found)
     return trials.choose(min(trials.tried.values(), key=trials.miss))
+
+
+def foretell(blocks: Sequence[str], reductions: Mapping[str, float], together: float) -> float:
+    """What dropping blocks at once should save, by what each saves alone; the rest as `choose_measured`."""
+    every = math.fsum(reductions.values())
+    return saved_by_sum(math.fsum(reductions[name] for name in blocks), every, together)
 
 
 def next_goal(goals: Sequence[tuple[float, float]], target: float, learnt: float) -> float | None:
@@ -194,11 +202,6 @@ class Trials:
         groups = [self.group[name] for name in blocks]
         return tuple(groups.count(place) for place in range(max(self.group.values()) + 1))
 
-    def foretell(self, blocks: Sequence[str]) -> float:
-        """What dropping blocks at once should save, by what each saves alone."""
-        every = math.fsum(self.reductions.values())
-        return saved_by_sum(math.fsum(self.reductions[name] for name in blocks), every, self.together)
-
     def add(self, blocks: tuple[str, ...]) -> Tried:
         """Measure a set, again where it seems near; one that takes the same time as a known one is known."""
         known = self.tried.get(counts := self.counts(blocks))
@@ -209,7 +212,8 @@ class Trials:
             if abs(found.reduction - self.target) > POINT + found.standard_error:
                 break
             found = self.measure(blocks)
-        self.tried[counts] = Tried(blocks, self.foretell(blocks), found.reduction, found.standard_error)
+        foretold = foretell(blocks, self.reductions, self.together)
+        self.tried[counts] = Tried(blocks, foretold, found.reduction, found.standard_error)
         return self.tried[counts]
 
     def miss(self, one: Tried) -> float:
