@@ -165,15 +165,16 @@ def next_goal(goals: Sequence[tuple[float, float]], target: float, learnt: float
     above = min((one for one in goals if one[1] > target), default=None)
     guess = target / learnt
     if below and above:
-        if above[0] - below[0] <= SAME_GOAL:
+        if above[0] - below[0] <= 2 * SAME_GOAL:
             return None
-        guess = guess if below[0] < guess < above[0] else (below[0] + above[0]) / 2
-    elif below and guess <= below[0]:
+        inside = below[0] + SAME_GOAL < guess < above[0] - SAME_GOAL
+        return guess if inside else (below[0] + above[0]) / 2
+    if below and guess < below[0] + SAME_GOAL:
         guess = below[0] + (target - below[1])
-    elif above and guess >= above[0]:
+    elif above and guess > above[0] - SAME_GOAL:
         guess = above[0] - (above[1] - target)
     guess = min(max(guess, LEAST), MOST)
-    return None if any(abs(guess - wanted) < SAME_GOAL / 10 for wanted, _ in goals) else guess
+    return None if any(abs(guess - wanted) < SAME_GOAL for wanted, _ in goals) else guess
 
 
 class Trials:
