@@ -79,7 +79,7 @@ class Choice:
     @property
     def is_near(self) -> bool:
         """Whether it comes within a point of the target; no set that was found comes nearer."""
-        return abs(self.chosen.measured_reduction - self.target) <= POINT
+        return round(abs(self.chosen.measured_reduction - self.target), 9) <= POINT
 
     def describe(self) -> dict[str, Any]:
         """The same as plain values, for a result."""
@@ -219,7 +219,7 @@ class Trials:
 
     def miss(self, one: Tried) -> float:
         """How far a set is from the target."""
-        return abs(one.measured_reduction - self.target)
+        return round(abs(one.measured_reduction - self.target), 9)
 
     def is_near(self, one: Tried) -> bool:
         """Whether a set is within a point of the target."""

@@ -184,7 +184,7 @@ def choose_filters(
         "foretold_reduction": None,
         "measured_reduction": point["reduction"],
         "standard_error": point["standard_error"],
-        "is_near": abs(point["reduction"] - wanted) <= POINT,
+        "is_near": round(abs(point["reduction"] - wanted), 9) <= POINT,
         "tried": [
             {"filters_removed": share, "foretold_reduction": None, "measured_reduction": one["reduction"],
              "standard_error": one["standard_error"]}
