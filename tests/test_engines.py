@@ -142,7 +142,7 @@ def test_what_measures_time_has_the_machine_to_itself(there: Path) -> None:
     assert threads["latency"] == threads["evaluate"] == 16
     assert threads["score"] == threads["recover"] == one
     choosing = {
-        job["output"].split("/")[4]: int(job.get("threads", 1)) for job in jobs if job["rule"] == "select"
+        job["output"].split("/")[5]: int(job.get("threads", 1)) for job in jobs if job["rule"] == "select"
     }
     assert choosing["practise"] == choosing["bp_blocks"] == 16
     assert choosing["fskd"] == choosing["mir"] == one  # filters were measured before

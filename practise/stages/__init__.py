@@ -9,7 +9,8 @@ Each module is a command of the same name (`practise score`) and holds:
   must exist; arguments called `network`, `images` and `method` must name an entry of that section of the
   params file.
 
-`opening` is what several of them open, `timing` how several of them measure. A new stage is one file here and one entry in `STAGES`.
+`opening` is what several of them open, `timing` how several of them measure. A new stage is one file here and
+one entry in `STAGES`.
 """
 
 import re
