@@ -78,7 +78,7 @@ class Choice:
 
     @property
     def is_near(self) -> bool:
-        """Whether it comes within a point of the target; no set that was found comes nearer."""
+        """Whether it comes within a point of the target; if not, it is the nearest that was found."""
         return round(abs(self.chosen.measured_reduction - self.target), 9) <= POINT
 
     def describe(self) -> dict[str, Any]:
