@@ -1,6 +1,5 @@
 """A network of one's own, from module and images to a smaller module; every weight takes a nanosecond."""
 
-import math
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,12 +17,14 @@ from torch import Tensor, nn
 
 import practise
 from practise.acceleration import accelerate as acceleration
-from practise.acceleration.accelerated import DEFAULT, Accelerated
+from practise.acceleration.accelerated import DEFAULT, Accelerated, summarise
 from practise.acceleration.asked import find_labels, find_view
 from practise.commands.cli import main
 from practise.errors import ImageError, NetworkError, PractiseError, SelectionError, UsageError
+from practise.latency.budget import Budget
 from practise.latency.measuring import Latency
 from practise.networks.cifar import CifarResNet
+from practise.pruning.measured import POINT
 
 QUICK = replace(DEFAULT, recover=DEFAULT.recover.but(steps=3, batch_size=4, views=2))
 
@@ -110,8 +111,53 @@ def test_blocks_are_chosen_again_until_what_they_save_together_is_what_was_asked
     monkeypatch.setattr(acceleration, "measure_with", shrinking(more))
     network = tiny_network(widths=(8,), depths=(12,))
     each = more * share_of_weights(network, ("stages.0.0",))
-    dropped = quickly(network, reduction=0.3).dropped_blocks
-    assert len(dropped) == math.ceil((0.3 - acceleration.SHORTFALL) / each)
+    choice = quickly(network, reduction=0.3).choice
+    assert len(choice.chosen.dropped_blocks) == round(0.3 / each)
+    assert choice.is_near == (abs(round(0.3 / each) * each - 0.3) <= POINT)
+    assert choice.chosen.measured_reduction == pytest.approx(len(choice.chosen.dropped_blocks) * each)
+
+
+@pytest.mark.usefixtures("counted")
+def test_the_card_says_target_foretold_and_measured_and_milliseconds_that_go_with_them() -> None:
+    faster = quickly(tiny_network(depths=(4, 4)), reduction=0.3)
+    card, summary = faster.describe(), faster.summary()
+    assert card["choice"]["tried"][-1]["dropped_blocks"] == list(faster.choice.tried[-1].dropped_blocks)
+    assert card["after"]["median_ms"] == pytest.approx(
+        card["before"]["median_ms"] * (1 - card["after"]["reduction"])
+    )
+    assert (
+        f"latency: {faster.after.reduction:.1%} less ± 0.0 (standard error), asked for 30.0%, foretold "
+        f"{faster.choice.chosen.foretold_reduction:.1%}\n" in summary
+    )
+    off = abs(faster.after.reduction - 0.3) > POINT
+    assert ("that is more than a point off: of the " in summary) == off
+    card["after"] |= {"reduction": 0.2, "unstable": True, "spread": 0.4, "others": 1.5}
+    card["choice"]["is_near"] = True
+    chosen = f"{card['choice']['measured_reduction']:.1%}"
+    assert summarise(card).splitlines()[-2:] == [
+        f"that is more than a point off: when they were chosen, these blocks were measured to save {chosen}",
+        "disturbed: times spread by 40%, others kept 1.5 cores busy; measure again when the machine is idle",
+    ]
+
+
+def test_measuring_costs_no_more_than_is_told_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    budgets: list[Budget] = []
+
+    def measure(
+        settings: object, networks: Mapping[str, nn.Module], size: int, where: object, budget: Budget
+    ) -> dict[str, Latency]:
+        budgets.append(budget)
+        return count_weights(settings, networks)
+
+    monkeypatch.setattr(acceleration, "measure_with", measure)
+    quickly(tiny_network(widths=(8,), depths=(12,)), max_minutes=10)
+    assert {id(budget) for budget in budgets} == {id(budgets[0])}  # one for all measurements
+    assert budgets[0].once + budgets[0].again == 600
+    assert capsys.readouterr().err.startswith(
+        "latency is measured about 6 times: 4 min 0 s at most, 10 min 0 s on a busy machine (max_minutes)\n"
+    )
 
 
 @pytest.mark.usefixtures("counted")
@@ -143,6 +189,7 @@ class Wordy(nn.Module):
         ),
         ({"batch_size": 0}, UsageError, "batch_size: is 0, should be at least 1"),
         ({"steps": -1}, UsageError, "steps: is -1, should be at least 0"),
+        ({"max_minutes": 0}, UsageError, "max_minutes: is 0, should be greater than 0"),
         ({"mean": [0.5]}, UsageError, "mean: has 1 values, should have one for each of three channels"),
         (
             {"images": []},
@@ -265,8 +312,9 @@ def test_the_command_makes_a_folder_that_loads_again(
     tmp_path: Path, shelf: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     original = write_weights(tmp_path)
+    quick = {"steps": 2, "max_minutes": 0.1, "threads": torch.get_num_threads()}
     try:
-        assert main(command(tmp_path, steps=2, latency_reduction=0.25, threads=torch.get_num_threads())) == 0
+        assert main(command(tmp_path, latency_reduction=0.25, **quick)) == 0
     finally:
         torch.use_deterministic_algorithms(False)
     out = capsys.readouterr().out
@@ -319,6 +367,7 @@ USED = "should be a folder that is empty or not there yet"
         ),
         ({"threads": "0"}, "accelerate: --threads: is 0, should be at least 1"),
         ({"image_size": "0"}, "image_size: is 0, should be at least 1"),
+        ({"max_minutes": "0"}, "max_minutes: is 0, should be greater than 0"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_a_sentence_and_exit_code_2(

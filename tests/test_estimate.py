@@ -10,6 +10,7 @@ from render_results import make_params
 from practise.commands.estimate import (
     ASSUMED_TRAIN,
     PRECISE,
+    SETS_TRIED,
     THINNER_TRIES,
     Pace,
     count_evaluation,
@@ -44,6 +45,7 @@ def test_hours_are_images_times_pace() -> None:
     passes = len(grid) * IMAGES + (len(looked) + len({cell.target for cell in grid})) * timed
     assert told["evaluate"] == pytest.approx(passes * PACE.forward / 3600)
     pairs = len(params.grid.networks) * (PACE.blocks + 1 + THINNER_TRIES * len(params.latency.thinner or ()))
+    assert "select" not in told  # numbers of blocks need no clock
     assert told["latency"] == pytest.approx(pairs * timed * PACE.forward / 3600)
     made = params.synthesize.steps * params.synthesize.num_images
     assert told["synthesize"] == pytest.approx(made * PACE.train / 3600)
@@ -78,6 +80,15 @@ def test_all_images_are_counted_or_assumed_and_a_step_sees_no_more_of_them_than_
     trained = 2 * 9 * 2000 * 64 * PACE.train
     passed = 9 * (2624 - 656 + ASSUMED_TRAIN) * PACE.forward
     assert told["score"] == pytest.approx((trained + passed) / 3600)
+
+
+def test_sets_of_blocks_are_measured_for_shares_of_the_latency_and_what_blocks_save_for_filters() -> None:
+    params = make_params(targets=[0.2], latency__thinner=[0.2, 3])
+    told, rounds = hours(params), PRECISE * params.latency.rounds
+    timed = 2 * 3 * rounds * PACE.forward / 3600
+    sets = len(params.grid.seeds) + 1  # the first blocks are the same with every seed
+    assert told["select"] == pytest.approx(sets * SETS_TRIED * timed)
+    assert told["latency"] == pytest.approx((PACE.blocks + 1 + 2 * THINNER_TRIES + 1) * timed)
 
 
 @pytest.mark.timed

@@ -18,7 +18,7 @@ from practise.networks.cifar import CifarResNet
 from practise.networks.teacher import Teacher, load_teacher, save_teacher
 from practise.pruning.plan import Pruning
 from practise.pruning.students import prune, save_student
-from practise.stages import evaluate
+from practise.stages import evaluate, timing
 
 SMALL = {"library": "cifar", "architecture": "resnet20"}
 ENTRY = {**SMALL, "weights": "none.pth", "image_size": 32, "head": None}
@@ -97,9 +97,9 @@ def test_what_is_reported_is_the_mean_of_several_measurements(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     taken: list[dict[str, Latency]] = []
-    measure_with = evaluate.measure_with
+    measure_with = timing.measure_with
     monkeypatch.setattr(
-        evaluate, "measure_with", lambda *given: taken.append(measure_with(*given)) or taken[-1]
+        timing, "measure_with", lambda *given: taken.append(measure_with(*given)) or taken[-1]
     )
     evaluate.run(**write_inputs(tmp_path, None))
     student = read_result(tmp_path / "latency.json", "latency")["student"]
@@ -114,13 +114,13 @@ def test_networks_of_the_same_layers_share_a_latency_and_others_do_not(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     taken: list[int] = []
-    measure_with = evaluate.measure_with
+    measure_with = timing.measure_with
 
     def measure(*values: Any) -> Any:
         taken.append(1)
         return measure_with(*values)
 
-    monkeypatch.setattr(evaluate, "measure_with", measure)
+    monkeypatch.setattr(timing, "measure_with", measure)
     values, latency = write_inputs(tmp_path, None), tmp_path / "latency.json"
 
     def evaluate_without(pruning: Pruning, **flags: bool) -> bytes:

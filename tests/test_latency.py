@@ -1,5 +1,6 @@
 """Latency: the arithmetic on known times, and the measurement on work of known size."""
 
+import math
 import random
 import subprocess
 import sys
@@ -15,9 +16,13 @@ import torch
 from made_images import BLOCKS_ALONE, make_params
 from torch import nn
 
+from practise.errors import SelectionError
 from practise.files import read_result, write_result
 from practise.images.preprocessing import Preprocessing
+from practise.latency import budget as budgets
 from practise.latency import measuring
+from practise.latency.budget import CALM, Budget
+from practise.latency.cache import protocol
 from practise.latency.contention import OtherWork
 from practise.latency.measuring import (
     Latency,
@@ -32,10 +37,12 @@ from practise.machine import hardware
 from practise.networks.cifar import CifarResNet
 from practise.networks.size import count_gmacs
 from practise.networks.teacher import Teacher, save_teacher
+from practise.pruning.measured import CONFIRMATIONS, POINT
 from practise.pruning.plan import Pruning
 from practise.pruning.shares import MOST_REMOVED
 from practise.pruning.students import prune
 from practise.stages import latency as stage
+from practise.stages import timing
 
 
 def test_a_reduction_is_the_median_of_paired_ratios():
@@ -198,7 +205,7 @@ def run_stage(out: Path = Path("latency.json"), **settings: object) -> dict[str,
 
 def test_a_block_measured_with_its_like_saves_what_it_saves_alone(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stage, "measure_with", count_weights)
+    monkeypatch.setattr(timing, "measure_with", count_weights)
     network = write_inputs().network
     result = run_stage()
     assert result["thinner"] == []
@@ -219,7 +226,7 @@ def macs_of_a_block(name: str) -> float:
 
 def test_the_macs_that_a_block_saves_are_those_of_its_convolutions(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stage, "measure_with", count_weights)
+    monkeypatch.setattr(timing, "measure_with", count_weights)
     whole = count_gmacs(write_inputs().network, 32)
     for name, measured in run_stage()["blocks"].items():
         assert measured["macs_reduction"] == pytest.approx(macs_of_a_block(name) / whole)
@@ -231,8 +238,8 @@ def test_thinner_networks_are_told_by_share_with_the_macs_of_what_filter_pruning
     monkeypatch.chdir(tmp_path)
     teacher = write_inputs()
     whole = count_gmacs(teacher.network, 32)
-    few_rounds = {"rounds": 2, "warmup": 0, "max_spread": 9.0}
-    result = run_stage(**few_rounds, thinner=[0.3, 0.1])
+    monkeypatch.setattr(timing, "measure_with", count_weights)
+    result = run_stage(thinner=[0.3, 0.1])
     points, original = result["thinner"], result["original"]
     shares = [point["share"] for point in points]
     assert shares == sorted(set(shares))
@@ -249,7 +256,7 @@ def test_shares_of_filters_are_searched_from_both_sides_of_each_reduction(
     tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stage, "measure_with", count_weights)
+    monkeypatch.setattr(timing, "measure_with", count_weights)
     teacher = write_inputs()
 
     def weights_without(share: float) -> int:
@@ -261,20 +268,51 @@ def test_shares_of_filters_are_searched_from_both_sides_of_each_reduction(
         assert point["reduction"] == pytest.approx(1 - weights_without(point["share"]) / weights_without(0.0))
     for target in targets:  # filters of this network go by eights: not every reduction can be met
         errors = [point["reduction"] - target for point in points]
-        assert min(map(abs, errors)) <= stage.TOLERANCE or min(errors) < 0 < max(errors)
+        assert min(map(abs, errors)) <= POINT or min(errors) < 0 < max(errors)
         assert min(map(abs, errors)) < 0.05
 
 
 def test_the_share_of_filters_that_is_found_is_measured_again(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stage, "measure_with", count_weights)
+    monkeypatch.setattr(timing, "measure_with", count_weights)
     teacher = write_inputs()
     halved, whole = prune(teacher, Pruning(filters_removed=0.5)), teacher.network
     target = count_weights(None, {"original": whole, "halved": halved})["halved"].reduction
     points = run_stage(thinner=[target])["thinner"]
     nearest = min(points, key=lambda point: abs(point["reduction"] - target))
-    assert nearest["reduction"] == pytest.approx(target, abs=stage.TOLERANCE)
-    assert nearest["rounds"] == 60 * (1 + stage.CONFIRMATIONS)
+    assert nearest["reduction"] == pytest.approx(target, abs=POINT)
+    assert nearest["rounds"] == 60 * (1 + CONFIRMATIONS)
+
+
+def test_the_first_blocks_give_the_reduction_that_filters_have_to_meet(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(timing, "measure_with", count_weights)
+    teacher = write_inputs()
+    result = run_stage(thinner=[4])
+    (first,) = result["first_blocks"]
+    assert (first["count"], first["dropped_blocks"]) == (4, BLOCKS[:4])
+    without = count_weights(None, {"original": teacher.network, "w": prune(teacher, Pruning(BLOCKS[:4]))})[
+        "w"
+    ]
+    assert first["reduction"] == pytest.approx(without.reduction)
+    assert first["rounds"] == 60 * (1 + CONFIRMATIONS)
+    misses = [abs(point["reduction"] - first["reduction"]) for point in result["thinner"]]
+    assert min(misses) < 0.05
+
+
+def test_more_blocks_than_there_are_cannot_say_what_filters_have_to_save(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(timing, "measure_with", count_weights)
+    write_inputs()
+    with pytest.raises(SelectionError) as error:
+        run_stage(thinner=[7])
+    assert str(error.value) == (
+        "latency.thinner: asks for what 7 blocks save, but the network has 6 that can be dropped"
+    )
 
 
 def test_a_machine_measures_once_and_for_other_reductions_only_thinner_networks_again(
@@ -287,19 +325,103 @@ def test_a_machine_measures_once_and_for_other_reductions_only_thinner_networks_
         measured.append(set(networks))
         return count_weights(settings, networks, *others)
 
-    monkeypatch.setattr(stage, "measure_with", measure)
+    monkeypatch.setattr(timing, "measure_with", measure)
     write_inputs()
     first = run_stage(thinner=[0.1])
     assert measured[:4] == [{"original", "without"}] * 4  # three kinds of blocks, and all at once
-    assert {frozenset(names) for names in measured[4:]} == {frozenset({"original", "thinner"})}
+    assert {frozenset(names) for names in measured[4:]} == {frozenset({"original", "pruned"})}
     measured.clear()
     assert run_stage(Path("again.json"), thinner=[0.1]) == first
     assert Path("again.json").read_bytes() == Path("latency.json").read_bytes()
     assert measured == []
     other = run_stage(thinner=[0.2])
-    assert {frozenset(names) for names in measured} == {frozenset({"original", "thinner"})}
+    assert {frozenset(names) for names in measured} == {frozenset({"original", "pruned"})}
     assert other["blocks"] == first["blocks"]
     assert other["thinner"] != first["thinner"]
+
+
+def test_what_another_code_measured_does_not_count_and_comments_are_no_code(tmp_path: Path) -> None:
+    def of(name: str, source: str) -> str:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "measuring.py").write_text(source)
+        return protocol(tmp_path / name)
+
+    first = of("a", '"""One."""\nPASSES = 2\n\n\ndef f():\n    """Do."""\n    return 1\n')
+    assert of("b", '"""Other."""\nPASSES = 2  # why\n"""Text."""\ndef f():\n    return 1\n') == first
+    assert of("c", "PASSES = 3\ndef f():\n    return 1\n") != first
+    assert of("d", "PASSES = 2\ndef f():\n    return 2\n") != first
+    (tmp_path / "a" / "params.py").write_text("X = 1\n")
+    protocol.cache_clear()
+    assert protocol(tmp_path / "a") == first
+
+
+class FakeClock:
+    """A clock that goes on by what passes take, and by nothing else."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float, jitter: float = 0.0) -> None:
+        self.now, self.seconds, self.drawn, self.jitter = 0.0, seconds, random.Random(0), jitter
+        for module in (measuring, budgets):
+            monkeypatch.setattr(module, "time", self)
+        monkeypatch.setattr(measuring, "time_on_cpu", self.take)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def take(self, *given: object, **named: object) -> float:
+        self.now += self.seconds
+        return self.drawn.gauss(10, self.jitter)
+
+
+SHAPE = {"batch_size": 1, "image_size": 2, "device": torch.device("cpu"), "warmup": 0}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rounds"), [(100.0, 50), (60.0, 30), (7.0, measuring.FEWEST_ROUNDS), (math.inf, 100)]
+)
+def test_rounds_end_when_their_time_is_over_but_for_a_handful(
+    seconds: float, rounds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock(monkeypatch, seconds=1.0)
+    networks = {"original": nn.Flatten(), "other": nn.Flatten()}
+    measured = measure_latency(networks, **SHAPE, rounds=100, seconds=seconds)
+    assert measured["other"].rounds == rounds
+    assert clock.now == 2 * rounds
+
+
+def test_time_ends_the_rounds_that_precision_asks_for_and_the_standard_error_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    FakeClock(monkeypatch, seconds=1.0, jitter=1.0)
+    networks = {"original": nn.Flatten(), "other": nn.Flatten()}
+    measured = measure_latency(networks, **SHAPE, rounds=10, precision=0.01, seconds=40.0)["other"]
+    assert measured.rounds == 20
+    assert measured.standard_error > 0.01
+
+
+def test_measurements_share_what_is_left_and_repetitions_have_a_part_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = FakeClock(monkeypatch, seconds=0.0)
+    budget, granted = Budget(100.0, measurements=4), []
+    for took in (10.0, 2.0, 0.0, 4.0, 12.0):
+        with budget.measuring() as seconds:
+            granted.append(seconds)
+            clock.now += took
+        budget.end_measurement()
+    assert granted == [10.0, 10.0, 14.0, 28.0, 12.0]
+    assert budget.once == pytest.approx(100 * CALM - 28)
+    assert budget.again == pytest.approx(100 * (1 - CALM))
+
+
+def test_a_busy_machine_is_measured_again_only_while_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every measurement is disturbed: the budget goes, little more, and all are told to be unstable."""
+    clock = FakeClock(monkeypatch, seconds=0.1, jitter=5.0)
+    settings = make_params().latency.but(rounds=60, precision=0.001, warmup=0, max_spread=0.01)
+    networks = {"original": nn.Flatten(), "other": nn.Flatten()}
+    budget = Budget(300.0, measurements=8)
+    measured = [measuring.measure_with(settings, networks, 2, torch.device("cpu"), budget) for _ in range(8)]
+    assert all(each["other"].unstable for each in measured)
+    assert 200 < clock.now < 310
 
 
 class Repeated(nn.Module):

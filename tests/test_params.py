@@ -227,10 +227,6 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
             "grid.targets[1]: 4 is missing in latency.thinner; 'fskd' prunes filters for it",
         ),
         (
-            {"grid.methods": ["mir"], "select.match": "macs", "grid.targets": [0.16, 4]},
-            "grid.targets[1]: is 4 blocks, but 'mir' matches MACs; should be a share of them",
-        ),
-        (
             {"methods.practise.criterion": "given"},
             "methods.practise.blocks: is missing; it should be the blocks that may go, in order",
         ),
@@ -260,6 +256,11 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
             {"images.elpv.views": {"crop": "sized"}},
             "images.elpv.views.crop: unknown crop 'sized' (known: size, place, none). Did you mean 'size'?",
         ),
+        (
+            {"grid.targets": [0.16, 4], "select.match": "macs"},
+            "grid.targets[1]: is 4 blocks, but 'fskd' prunes filters for MACs; should be a share of them",
+        ),
+        ({"latency.max_seconds": 0}, "latency.max_seconds: is 0, should be greater than 0"),
         (
             {"grid.methods": ["practise", "mir"], "latency.thinner": [0.22]},
             "grid.targets[0]: 0.16 is missing in latency.thinner; 'mir' prunes filters for it",

@@ -1,12 +1,13 @@
 """Make a network of your own faster: from a module and a handful of images to a smaller module.
 
 The pipeline's stages in one call, with nothing on disk: find the blocks, measure what dropping each saves,
-choose the most recoverable ones, recover, measure again. What is saved follows from single measurements only
-roughly, so the chosen set is measured before it is recovered, and where it misses the target the choice is
-made again with the goal moved in proportion.
+choose the most recoverable ones, measure them together and choose again where they miss the target
+(`practise.pruning.measured`), recover, measure once more: what chose the blocks would flatter them.
 """
 
 import copy
+import sys
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -18,27 +19,29 @@ from torch import Tensor, nn
 from practise.acceleration.accelerated import DEFAULT, Accelerated, Recipe
 from practise.acceleration.asked import check_numbers, count_classes, find_labels, find_view
 from practise.acceleration.given import Given, open_given
-from practise.errors import NetworkError, SelectionError
+from practise.errors import NetworkError
 from practise.images.preprocessing import Preprocessing
 from practise.images.tiny_set import TinySet
-from practise.latency.measuring import Latency, describe_setting, measure_with
+from practise.latency.budget import CALM, Budget
+from practise.latency.measuring import Latency, describe_setting, measure_with, pool
+from practise.latency.milliseconds import reduced_ms
 from practise.latency.savings import measure_savings
 from practise.machine.devices import resolve_device
 from practise.machine.hardware import describe
 from practise.networks.blocks import alike_blocks, drop_blocks_, droppable_blocks
 from practise.networks.size import count_params
+from practise.progress import describe_seconds
+from practise.pruning.measured import Choice, choose_measured
 from practise.pruning.plan import Pruning
-from practise.pruning.selection import select_progressively, set_goal
+from practise.pruning.selection import select_progressively
 from practise.recovery.start import start_recovery
 from practise.recovery.training import recover_
 from practise.scoring.recoverability import build_scorer
 
-MOST_CHOICES = 4
-"""How often blocks are chosen at most until their measured latency meets the target."""
-NEAR = 0.015
-"""How near the target a chosen set has to come, or the choice is made again with another goal."""
-SHORTFALL = 0.02
-"""How far below the target a choice may stay."""
+MEASUREMENTS_OF_SETS = 4
+"""Measurements, about, until a set of blocks is chosen and those are confirmed, and of what was recovered."""
+MAX_MINUTES = 5.0
+"""What measuring may take where nothing else is said."""
 BATCH = 32
 """Images in a forward pass where classes are compared."""
 
@@ -63,6 +66,7 @@ def accelerate(
     # how it is done
     steps: int | None = None,
     seed: int = 0,
+    max_minutes: float = MAX_MINUTES,
     recipe: Recipe = DEFAULT,
 ) -> Accelerated:
     """Return a network with fewer blocks that is faster on this machine by as much as asked for.
@@ -71,8 +75,8 @@ def accelerate(
         model: Any residual network that maps images to logits; it is not changed.
         images: A few dozen images like those that the network will see: a folder, below which every image
             counts, or pictures and paths. No labels are needed.
-        latency_reduction: Share of the latency to save; what is measured comes within two points of it, where
-            the blocks allow that.
+        latency_reduction: Share of the latency to save; the blocks are chosen by measuring, to within a point
+            of it or, where no set of blocks comes as near, to the nearest.
         labels: The images' classes, by which accuracy is told and nothing else: indices, or `folders` for a
             folder with one folder of images for each class.
         keep_blocks: Names of blocks that are never dropped.
@@ -85,6 +89,8 @@ def accelerate(
         device: `auto` (the GPU where there is one), `cpu` or `cuda`.
         steps: Optimisation steps of the recovery; None: the recipe's.
         seed: Draws folds, views and batches.
+        max_minutes: What measuring latency may take: two fifths of it on a calm machine, the rest for
+            measuring again what other processes disturbed.
         recipe: Everything else: how latency is measured, blocks are scored and chosen, the network recovered.
 
     Raises:
@@ -94,7 +100,7 @@ def accelerate(
         UsageError: A number is out of range.
         RecoveryError: The training diverged.
     """
-    check_numbers(latency_reduction, batch_size, steps)
+    check_numbers(latency_reduction, batch_size, steps, max_minutes)
     recipe = replace(recipe, latency=recipe.latency.but(batch_size=batch_size))
     if steps is not None:
         recipe = replace(recipe, recover=recipe.recover.but(steps=steps))
@@ -109,21 +115,28 @@ def accelerate(
     classes = find_labels(labels, images, len(few), num_classes)
     blocks = droppable_blocks(original, view.image_size, keep_blocks, "accelerate")
 
-    def measure(networks: Mapping[str, nn.Module]) -> dict[str, Latency]:
-        return measure_with(recipe.latency, networks, view.image_size, where)
+    measurements = len(alike_blocks(original, blocks, view.image_size)) + 1 + MEASUREMENTS_OF_SETS
+    budget = Budget(60 * max_minutes, measurements)
+    print(describe_cost(max_minutes, measurements), file=sys.stderr, flush=True)
 
-    chosen = choose_blocks(original, blocks, few, latency_reduction, recipe, measure)
-    student, teacher = start_recovery(original, Pruning(chosen), few, recipe.recover, recipe.score)
+    def measure(networks: Mapping[str, nn.Module]) -> dict[str, Latency]:
+        return measure_with(recipe.latency, networks, view.image_size, where, budget)
+
+    choice = choose_blocks(original, blocks, few, latency_reduction, recipe, measure)
+    dropped = choice.chosen.dropped_blocks
+    student, teacher = start_recovery(original, Pruning(dropped), few, recipe.recover, recipe.score)
     recover_(student, teacher, few, "mimic", recipe.recover)
     measured = measure({"original": original, "faster": student})
+    before, after = measured["original"], measured["faster"]
     ours, theirs = (classify(network, few.centre_views()) for network in (student, original))
     return Accelerated(
         network=student.to("cpu", memory_format=torch.contiguous_format).eval(),  # type: ignore[call-overload]
         name=name or f"{type(model).__module__}.{type(model).__qualname__}",
-        dropped_blocks=tuple(chosen),
+        dropped_blocks=dropped,
         num_blocks=len(blocks),
-        before=measured["original"],
-        after=measured["faster"],
+        before=before,
+        after=replace(after, median_ms=reduced_ms(before.median_ms, after.reduction)),
+        choice=choice,
         setting=describe_setting(recipe.latency, view.image_size, where),
         params_before=count_params(original),
         params_after=count_params(student),
@@ -147,7 +160,7 @@ def choose_blocks(
     target: float,
     recipe: Recipe,
     measure: Callable[[Mapping[str, nn.Module]], dict[str, Latency]],
-) -> list[str]:
+) -> Choice:
     """The most recoverable blocks that save what is asked for when they are dropped together.
 
     Args:
@@ -162,30 +175,40 @@ def choose_blocks(
         SelectionError: the target is out of reach.
     """
     size = few.preprocessing.image_size
-    savings = measure_savings(network, alike_blocks(network, blocks, size), blocks, size, measure)
+    alike = alike_blocks(network, blocks, size)
+    savings = measure_savings(network, alike, blocks, size, measure)
     reductions = {name: saved["reduction"] for name, saved in savings["blocks"].items()}
-    together = savings["without_all"]["reduction"]
-    scorer = build_scorer(network, blocks, few, recipe.score)
-    joint = cache(scorer.recoverability)
-    measured: dict[tuple[str, ...], float] = {}
-    wanted = target
-    while len(measured) < MOST_CHOICES:
-        try:
-            goal = set_goal(reductions, wanted, recipe.select.tolerance, recipe.select.overshoot, together)
-        except SelectionError:
-            if any(reached >= target - SHORTFALL for reached in measured.values()):
-                break
-            raise
-        chosen = tuple(select_progressively(lambda blocks: joint(tuple(blocks)), goal))
-        if chosen in measured:
-            break
-        without = drop_blocks_(copy.deepcopy(network), chosen)
-        measured[chosen] = measure({"original": network, "chosen": without})["chosen"].reduction
-        if abs(measured[chosen] - target) <= NEAR:
-            break
-        wanted = min(wanted * target / max(measured[chosen], target / 4), 0.99)
-    enough = [chosen for chosen, reached in measured.items() if reached >= target - SHORTFALL]
-    return list(min(enough or measured, key=lambda chosen: abs(measured[chosen] - target)))
+    joint = cache(build_scorer(network, blocks, few, recipe.score).recoverability)
+    looks: defaultdict[tuple[str, ...], list[Latency]] = defaultdict(list)
+
+    def measure_set(dropped: tuple[str, ...]) -> Latency:
+        without = drop_blocks_(copy.deepcopy(network), dropped)
+        looks[dropped].append(measure({"original": network, "chosen": without})["chosen"])
+        return pool(looks[dropped])
+
+    return choose_measured(
+        lambda goal: select_progressively(lambda names: joint(tuple(names)), goal),
+        reductions,
+        savings["without_all"]["reduction"],
+        alike,
+        target,
+        recipe.select,
+        measure_set,
+        confirmations=1,
+    )
+
+
+def describe_cost(max_minutes: float, measurements: int) -> str:
+    """What measuring will cost at most, in a sentence.
+
+    >>> describe_cost(5, 9)
+    'latency is measured about 9 times: 2 min 0 s at most, 5 min 0 s on a busy machine (max_minutes)'
+    """
+    calm, busy = describe_seconds(60 * CALM * max_minutes), describe_seconds(60 * max_minutes)
+    return (
+        f"latency is measured about {measurements} times: {calm} at most, {busy} on a busy machine "
+        "(max_minutes)"
+    )
 
 
 def classify(network: nn.Module, views: Float[Tensor, "n 3 h w"]) -> Tensor:

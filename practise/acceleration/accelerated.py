@@ -11,6 +11,7 @@ from practise.acceleration import exports
 from practise.images.preprocessing import Preprocessing
 from practise.latency.measuring import Latency
 from practise.latency.params import LatencyParams
+from practise.pruning.measured import POINT, Choice
 from practise.pruning.params import SelectionRecipe
 from practise.recovery.params import RecoveryRecipe
 from practise.scoring.params import RidgeRecipe
@@ -20,9 +21,8 @@ from practise.scoring.params import RidgeRecipe
 class Recipe:
     """How a network is made faster: the preset `default`, but more precise and with more steps.
 
-    Latency is measured to half a point instead of three quarters. A choice may overshoot its target by one
-    and a half points instead of one, because it is measured and made again. The recovery takes 60 steps
-    instead of 12.
+    Latency is measured to half a point instead of three quarters, and the recovery takes 60 steps instead of
+    12.
 
     Attributes:
         latency: how latency is measured.
@@ -33,7 +33,7 @@ class Recipe:
 
     latency: LatencyParams = LatencyParams(precision=0.005)
     score: RidgeRecipe = RidgeRecipe()
-    select: SelectionRecipe = SelectionRecipe(overshoot=0.015)
+    select: SelectionRecipe = SelectionRecipe()
     recover: RecoveryRecipe = RecoveryRecipe(steps=60)
 
     def describe(self) -> dict[str, Any]:
@@ -55,7 +55,10 @@ class Accelerated:
         dropped_blocks: names of the blocks that are gone, in network order.
         num_blocks: how many could have been dropped.
         before: the original's latency.
-        after: the faster network's, measured beside it.
+        after: the faster network's, measured beside it; its milliseconds are the original's less what it
+            saves.
+        choice: what the blocks were foretold and measured to save before the recovery, and all sets that were
+            measured.
         setting: what both latencies belong to: device, threads, number format, batch and image size.
         params_before: trainable values of the original.
         params_after: those that are left.
@@ -78,6 +81,7 @@ class Accelerated:
     num_blocks: int
     before: Latency
     after: Latency
+    choice: Choice
     setting: dict[str, Any]
     params_before: int
     params_after: int
@@ -99,6 +103,7 @@ class Accelerated:
         return {
             **{name: getattr(self, name) for name in kept},
             "dropped_blocks": list(self.dropped_blocks),
+            "choice": self.choice.describe(),
             "before": asdict(self.before),
             "after": asdict(self.after),
             "preprocessing": asdict(self.preprocessing),
@@ -136,20 +141,34 @@ def summarise(card: Mapping[str, Any]) -> str:
         rows.append(
             ("top-1 %, these images", f"{card['accuracy_before']:.1f}", f"{card['accuracy_after']:.1f}")
         )
+    choice = card["choice"]
     size, dropped, view = setting["image_size"], card["dropped_blocks"], card["preprocessing"]
     mean, std = ((" ".join(f"{value:g}" for value in view[key])) for key in ("mean", "std"))
     lines = [
         f"{card['name']} without {len(dropped)} of {card['num_blocks']} blocks: {', '.join(dropped)}",
         *(f"  {what:<22}{first:>9}{second:>9}" for what, first, second in rows),
-        f"latency: {after['reduction']:.1%} less, asked for {card['target']:.1%}; its times spread by "
-        f"{after['spread']:.0%}",
+        f"latency: {after['reduction']:.1%} less ± {100 * after['standard_error']:.1f} (standard error), "
+        f"asked for {card['target']:.1%}, foretold {choice['foretold_reduction']:.1%}",
         f"agreement: both name the same class on {card['agreement']:.1%} of the {card['num_images']} images",
         f"measured on {setting['device_name']}, {setting['threads']} threads, {setting['dtype']}, batch "
         f"{setting['batch_size']}, {size} × {size} pixels",
         f"images: {size} × {size} pixels, mean {mean}, std {std}; {card['preprocessing_from']}",
     ]
+    if abs(after["reduction"] - card["target"]) > POINT:
+        lines.append(
+            "that is more than a point off: "
+            + (
+                "when they were chosen, these blocks were measured to save "
+                f"{choice['measured_reduction']:.1%}"
+                if choice["is_near"]
+                else f"of the {len(choice['tried'])} sets of blocks that were measured, it is the nearest"
+            )
+        )
     if before["unstable"] or after["unstable"]:
-        lines.append("the times spread too much, or others used the machine: measure again when it is idle")
+        lines.append(
+            f"disturbed: times spread by {max(before['spread'], after['spread']):.0%}, others kept "
+            f"{after['others']:.1f} cores busy; measure again when the machine is idle"
+        )
     return "\n".join(lines)
 
 

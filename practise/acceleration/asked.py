@@ -15,7 +15,7 @@ from practise.networks.libraries import IMAGENET_MEAN, IMAGENET_STD, timm_prepro
 from practise.networks.watching import probe_images
 
 
-def check_numbers(latency_reduction: float, batch_size: int, steps: int | None) -> None:
+def check_numbers(latency_reduction: float, batch_size: int, steps: int | None, max_minutes: float) -> None:
     """Refuse numbers that mean nothing, before anything is computed."""
     if not 0 < latency_reduction < 1:
         raise UsageError(
@@ -25,6 +25,8 @@ def check_numbers(latency_reduction: float, batch_size: int, steps: int | None) 
         raise UsageError(f"batch_size: is {batch_size}, should be at least 1")
     if steps is not None and steps < 0:
         raise UsageError(f"steps: is {steps}, should be at least 0")
+    if not max_minutes > 0:
+        raise UsageError(f"max_minutes: is {max_minutes:g}, should be greater than 0")
 
 
 def find_view(

@@ -22,6 +22,7 @@ def accelerate(
     threads: int | None = None,
     seed: int = 0,
     steps: int | None = None,
+    max_minutes: float = 5.0,
     force: bool = False,
 ) -> None:
     """Make a network of a library faster with a folder of images, and save it for use anywhere.
@@ -39,6 +40,7 @@ def accelerate(
         threads: CPU threads; torch's own choice when not given.
         seed: Draws views and batches.
         steps: Optimisation steps of the recovery; 60 when not given.
+        max_minutes: What measuring may take; a machine that nobody else uses takes two fifths of it at most.
         force: Replace the network that was saved in the folder before.
     """
     library, colon, architecture = network.partition(":")
@@ -76,6 +78,7 @@ def accelerate(
         device=device,
         seed=seed,
         steps=steps,
+        max_minutes=max_minutes,
         name=network,
     )
     accelerated.save(out, force)

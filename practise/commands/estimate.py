@@ -35,6 +35,7 @@ from practise.settings.grid import Cell, Trial, cells, first_outputs, rank_trial
 from practise.settings.params import Params
 from practise.settings.presets.recover import recovery_recipe
 from practise.settings.presets.score import score_recipe
+from practise.settings.presets.select import measures_time
 
 BATCH = {"cpu": 32, "cuda": 64}
 """Images in a measured step, by kind of device."""
@@ -46,6 +47,8 @@ ASSUMED_TRAIN = 1_281_167
 """Training images, where all are handed over and not there to be counted: ImageNet's."""
 THINNER_TRIES = 8
 """Measurements that the search for a share of filters takes, about."""
+SETS_TRIED = 5
+"""Measurements that the choice of blocks for a share of the latency takes, about."""
 PRECISE = 3
 """Times as many rounds as are asked for, about, where a precision is asked for too."""
 
@@ -189,7 +192,8 @@ def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) 
     rounds = params.latency.rounds * (1 if params.latency.precision is None else PRECISE)
     timed = Work(passed=(PASSES + 1) * rounds * params.latency.batch_size)
     for network in params.grid.networks:
-        pairs = paces[network].blocks + 1 + THINNER_TRIES * len(params.latency.thinner or ())
+        wanted = params.latency.thinner or ()
+        pairs = paces[network].blocks + 1 + THINNER_TRIES * len(wanted) + sum(one >= 1 for one in wanted)
         spend("latency", network, timed * 2 * pairs)
         for images in params.grid.images:
             spend("original", network, Work(passed=evaluated[images]))
@@ -201,6 +205,9 @@ def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) 
         spend("evaluate", cell.network, Work(passed=evaluated[cell.images]))
     for network, *_ in {layers_left(params, cell) for cell in grid}:
         spend("evaluate", network, timed * 2)
+    chosen = [cell for cell in grid if measures_time(params, cell.method, cell.target)]
+    for network, *_ in {layers_left(params, cell) for cell in chosen}:
+        spend("select", network, timed * 2 * SETS_TRIED)
     rank, sources, made = params.rank, params.sources, params.synthesize
     for trial in rank_trials(params):
         sets = paces[trial.network].blocks + len(rank.criteria) * len(rank.counts)

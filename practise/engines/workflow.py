@@ -15,6 +15,7 @@ from practise.engines.locks import clear_stale_snakemake_locks
 from practise.engines.pipeline import Pipeline
 from practise.errors import PractiseError
 from practise.machine.hardware import glance, has_gpu
+from practise.settings.presets.select import measures_time
 
 DEFAULT_PARAMS = "params.yaml"
 
@@ -71,6 +72,10 @@ class Plan(Pipeline):
         """
         if workflow.local_exec:
             workflow.scheduler.job_rate_limiter = None
+
+    def measures_time(self, method: str, target: str) -> bool:
+        """Whether a job of the stage `select` measures time, so that nothing may run beside it."""
+        return measures_time(self.params, method, float(target))
 
     def clear_stale_locks(self) -> None:
         """Forget the lock of a Snakemake run that was killed."""

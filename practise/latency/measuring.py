@@ -12,14 +12,15 @@ Berger, Stabilizer, 2013). And the process keeps the memory that a pass frees, a
 network does: to fetch it anew took some passes a third longer, whichever network's turn it was.
 
 How many rounds it takes depends on how calm the machine is. So every reduction has a standard error, and
-rounds go on until it is as small as asked for.
+rounds go on until it is as small as asked for, or until the time that they may take is over
+(`practise.latency.budget`): the standard error then says how far they came.
 """
 
 import math
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -27,7 +28,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from practise.latency.budget import Budget
 from practise.latency.contention import OtherWork
+from practise.latency.milliseconds import reduced_ms
 from practise.latency.params import LatencyParams
 from practise.machine.devices import dtype_name, keep_freed_memory, resolve_dtype
 from practise.machine.hardware import device_name
@@ -41,6 +44,10 @@ HELD, MOST_HELD = 3, 2**20
 """Blocks of memory that are held in a turn, and how many fp32 numbers one may have."""
 MOST_ROUNDS = 10
 """Times as many rounds as are asked for, at most, are taken for the sake of precision."""
+FEWEST_ROUNDS = 5
+"""Rounds that are taken however long they take: fewer would say nothing of how far they can be trusted."""
+WARMING = 0.1
+"""The part of the time that untimed passes may take."""
 MOST_OTHERS = 0.2
 """Cores that other processes may keep busy meanwhile; above that a measurement is unstable."""
 
@@ -83,6 +90,7 @@ def measure_latency(
     precision: float | None = None,
     warmup: int = 10,
     max_spread: float = 0.1,
+    seconds: float = math.inf,
     description: str = "measure latency",
 ) -> dict[str, Latency]:
     """Latency of each network, side by side; the first is the reference for reductions.
@@ -100,8 +108,10 @@ def measure_latency(
             None: the rounds are all.
         warmup: untimed passes of each network before the first round.
         max_spread: spread above which a network's measurement is called unstable.
+        seconds: what it may take; a round that would end later is not begun, but `FEWEST_ROUNDS` are.
         description: what progress is told of.
     """
+    start = time.monotonic()
     keep_freed_memory()
     noise = torch.randn(batch_size, 3, image_size, image_size, generator=torch.Generator().manual_seed(0))
     images = noise.to(device, dtype, memory_format=torch.channels_last)
@@ -112,20 +122,41 @@ def measure_latency(
     clock = time_on_gpu if device.type == "cuda" else partial(time_on_cpu, sizes=random.Random(0))
     times: dict[str, list[float]] = {name: [] for name in ready}
     with torch.inference_mode():
-        for network in ready.values():
-            for _ in range(warmup):
+        for place, network in enumerate(ready.values(), start=1):
+            until = start + WARMING * seconds * place / len(ready)
+            for passed in range(warmup):
+                if passed and time.monotonic() > until:
+                    break
                 network(images)
         order = list(ready)
         with OtherWork() as other:
             taken, wanted = 0, rounds
             while taken < wanted:
-                for _ in track(range(wanted - taken), description):
+                for _ in track(within(start + seconds, taken, wanted), description, wanted - taken):
                     for name in order:
                         times[name].append(clock(ready[name], images))
                     order.reverse()  # A B C, C B A: a steady drift falls on all alike
-                taken, wanted = wanted, enough_rounds(times, rounds, precision)
+                taken = len(times[order[0]])
+                wanted = enough_rounds(times, rounds, precision) if taken == wanted else taken
     reference, others = times[next(iter(times))], 0.0 if device.type == "cuda" else other.cores
     return {name: summarise(own, reference, others, max_spread) for name, own in times.items()}
+
+
+def within(end: float, taken: int, wanted: int) -> Iterator[int]:
+    """The rounds from those taken to those wanted, while the next, as long as the longest, ends in time.
+
+    Args:
+        end: on the monotonic clock.
+        taken: rounds so far.
+        wanted: rounds in the end.
+    """
+    longest, last = 0.0, time.monotonic()
+    for number in range(taken, wanted):
+        if number >= FEWEST_ROUNDS and last + longest > end:
+            return
+        yield number
+        now = time.monotonic()
+        longest, last = max(longest, now - last), now
 
 
 def enough_rounds(times: Mapping[str, list[float]], rounds: int, precision: float | None) -> int:
@@ -185,7 +216,7 @@ def part_of(without_all: Latency, whole: Latency, count: int) -> Latency:
     """The network without one of several blocks that take the same time, from the one without all of them."""
     reduction = without_all.reduction / count
     error = without_all.standard_error / count
-    median_ms = whole.median_ms * (1 - reduction)
+    median_ms = reduced_ms(whole.median_ms, reduction)
     return replace(without_all, median_ms=median_ms, reduction=reduction, standard_error=error)
 
 
@@ -242,17 +273,26 @@ def time_on_gpu(network: Callable[[Tensor], Tensor], images: Tensor) -> float:
 
 
 def measure_with(
-    settings: LatencyParams, networks: Mapping[str, nn.Module], image_size: int, device: torch.device
+    settings: LatencyParams,
+    networks: Mapping[str, nn.Module],
+    image_size: int,
+    device: torch.device,
+    budget: Budget | None = None,
 ) -> dict[str, Latency]:
-    """`measure_latency` with the section `latency` of the params, again where something disturbed it."""
-    attempts: list[dict[str, Latency]] = []
-    description = "measure latency"
+    """`measure_latency` with the section `latency` of the params, again where something disturbed it.
 
-    def disturbance(measured: dict[str, Latency]) -> float:
-        return max(latency.disturbance(settings.max_spread) for latency in measured.values())
+    Args:
+        settings: the section.
+        networks: as for `measure_latency`.
+        image_size: likewise.
+        device: likewise.
+        budget: what all measurements of a run may take; None: what the section grants this one.
+    """
+    if budget is None:
+        budget = Budget(math.inf if settings.max_seconds is None else settings.max_seconds)
 
-    while len(attempts) < ATTEMPTS:
-        measured = measure_latency(
+    def measure(seconds: float, description: str) -> dict[str, Latency]:
+        return measure_latency(
             networks,
             batch_size=settings.batch_size,
             image_size=image_size,
@@ -262,12 +302,19 @@ def measure_with(
             precision=settings.precision,
             warmup=settings.warmup,
             max_spread=settings.max_spread,
+            seconds=seconds,
             description=description,
         )
-        attempts.append(measured)
-        if disturbance(measured) <= 1:
-            break
-        description = f"measure latency again ({describe_disturbance(measured)})"
+
+    def disturbance(measured: dict[str, Latency]) -> float:
+        return max(latency.disturbance(settings.max_spread) for latency in measured.values())
+
+    with budget.measuring() as seconds:
+        attempts = [measure(seconds, "measure latency")]
+    while disturbance(attempts[-1]) > 1 and len(attempts) < ATTEMPTS and budget.again > 0:
+        with budget.measuring_again() as seconds:
+            attempts.append(measure(seconds, f"measure latency again ({describe_disturbance(attempts[-1])})"))
+    budget.end_measurement()
     return min(attempts, key=disturbance)
 
 
@@ -304,5 +351,6 @@ def describe_setting(settings: LatencyParams, image_size: int, device: torch.dev
         "precision": settings.precision,
         "warmup": settings.warmup,
         "max_spread": settings.max_spread,
+        "max_seconds": settings.max_seconds,
         "memory": "kept" if keep_freed_memory() else "returned",
     }

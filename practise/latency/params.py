@@ -13,8 +13,9 @@ class LatencyParams(Section):
     )
     thinner: List[Target] | None = setting(
         None,
-        "Latency reductions for which the share of filters to prune is searched by measuring; each target of "
-        "methods that prune filters; from 1 on, what so many blocks save. null: none, where no method does.",
+        "Latency reductions for which the share of filters to prune is searched by measuring; from 1 on, "
+        "what so many blocks save, the first ones. Each target of methods that prune filters; null: none, "
+        "where no method does.",
     )
     dtype: Dtype = setting("fp32", "Number format of weights and images.")
     rounds: Count = setting(60, "Timed turns of each network, at least.")
@@ -25,3 +26,8 @@ class LatencyParams(Section):
     )
     warmup: Whole = setting(10, "Passes of each network before timing starts.")
     max_spread: Positive = setting(0.3, "Relative spread above which a measurement is called unstable.")
+    max_seconds: Positive | None = setting(
+        300,
+        "Seconds that one measurement may take, the larger part of them for taking it again where something "
+        "disturbed it; null: as long as it needs.",
+    )

@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from practise.errors import SelectionError
-from practise.pruning.params import SelectionRecipe
 
-MOST_MEASURED = 8
+MOST_MEASURED = 12
 """Shares of filters that are measured for one target, at most."""
 
-NEAR = 0.02
-"""How near to a target the reduction without a share of the filters has to come: they go in steps."""
+FAR = 0.05
+"""A target that no share of the filters comes nearer to than this is out of reach."""
 
 MOST_REMOVED = 0.9
 """The largest share of filters that is tried."""
@@ -63,30 +62,27 @@ def search_share(
         known[share] = measure(share)
 
 
-def choose_share(measured: Mapping[float, float], target: float, recipe: SelectionRecipe) -> float:
-    """The share of filters to prune for a target: of those that are known, the one that comes nearest.
+def choose_share(measured: Mapping[float, float], wanted: float) -> float:
+    """The share of filters to prune for a reduction: of those that are known, the one that comes nearest.
+
+    Filters go in steps, so that no share may come as near as a search was to bring it.
 
     Args:
         measured: the reduction without each share of the filters.
-        target: the reduction that is wanted.
-        recipe: how near it has to come, but for the steps in which filters go.
+        wanted: the reduction that is wanted.
 
     Raises:
-        SelectionError: the target is a number of blocks, nothing is known, or it is out of reach.
+        SelectionError: nothing is known, or it is out of reach.
 
-    >>> choose_share({0.2: 0.1, 0.4: 0.3}, 0.3, SelectionRecipe(search="lowest", tolerance=0.01))
+    >>> choose_share({0.2: 0.1, 0.4: 0.27}, 0.3)
     0.4
     """
-    if target >= 1:
-        raise SelectionError(
-            f"filter pruning cannot drop {target:g} blocks; give grid.targets as shares of the latency"
-        )
     if not measured:
-        raise SelectionError(f"no thinner network was measured; add the target {target:g} to latency.thinner")
-    share = min(measured, key=lambda share: abs(measured[share] - target))
-    if abs(measured[share] - target) > max(recipe.tolerance, NEAR):
+        raise SelectionError(f"no thinner network was measured; add the target {wanted:g} to latency.thinner")
+    share = min(measured, key=lambda share: abs(measured[share] - wanted))
+    if abs(measured[share] - wanted) > FAR:
         raise SelectionError(
-            f"a reduction of {target:.1%} was not met by filter pruning; nearest is {measured[share]:.1%} at "
-            f"{share:.1%} of the filters; change grid.targets and latency.thinner"
+            f"a reduction of {wanted:.1%} is out of reach of filter pruning; nearest is "
+            f"{measured[share]:.1%} at {share:.1%} of the filters; change grid.targets and latency.thinner"
         )
     return share

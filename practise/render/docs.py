@@ -20,6 +20,7 @@ from PIL import Image
 
 from practise.errors import FileError, guess
 from practise.files import atomic, write_text
+from practise.latency.milliseconds import reduced_ms
 from practise.render.cost import cost_sentence, read_cost, write_cost
 from practise.render.figures.writing import write_figures
 from practise.render.formats import Strong, arrange, to_markdown
@@ -208,8 +209,7 @@ def _told(schemes: pd.DataFrame) -> list[pd.Series]:
 def headline(folder: Path) -> str:
     """Return the result in a narrow table for each setting: the original, then the methods by accuracy.
 
-    A time is the original's mean less the reduction, as in the main figure: reductions are measured in turn
-    with the original, whereas the machine's speed changes from one measurement to the next.
+    A time is the original's less the reduction, as in all tables and figures.
     """
     frame = read_frame(folder / "schemes.csv")
     tables = []
@@ -240,7 +240,7 @@ def _headline(schemes: pd.DataFrame, original_ms: float) -> str:
                 "Prunes": scheme["style"],
                 "Top-1 %": Strong(top1) if scheme["method"] in most_accurate else top1,
                 "Latency saved %": plus_minus_time(100 * saved, 100 * spread, 1),
-                "ms": number(original_ms * (1 - saved), 2),
+                "ms": number(reduced_ms(original_ms, saved), 2),
             }
         )
     columns = ("Method", "Prunes", "Top-1 %", "Latency saved %", "ms")

@@ -243,14 +243,17 @@ def _prunes_filters(method: Mapping[Any, Any]) -> bool:
 
 
 def _unmatched(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[Problem]:
-    """Where filters are pruned for a latency, also that of so many blocks, the share was searched."""
+    """Filters are pruned for a reduction, and where that is one of the latency, the share was searched.
+
+    A number of blocks stands for what so many save; that is not known of MACs.
+    """
     methods, match = _section(values, "methods"), _setting(values, "select", "match")
     chosen = {name: _section(methods, name) for name in _list(grid, "methods") if isinstance(name, str)}
     pruning = {name: one for name, one in chosen.items() if _prunes_filters(one)}
-    by_latency = [
-        name for name, one in pruning.items() if (_section(one, "select").get("match") or match) == "latency"
-    ]
-    by_macs = [name for name in pruning if name not in by_latency]
+    matches = {name: _section(one, "select").get("match") or match for name, one in pruning.items()}
+    by_latency, by_macs = (
+        [name for name, own in matches.items() if own == wanted] for wanted in ("latency", "macs")
+    )
     searched = _setting(values, "latency", "thinner")
     told_elsewhere = not (searched is None or isinstance(searched, list) and searched)
     for index, target in enumerate(_list(grid, "targets")):
@@ -258,9 +261,12 @@ def _unmatched(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[P
         if isinstance(target, bool) or not isinstance(target, int | float) or not 0 < target < math.inf:
             continue  # told elsewhere
         if target >= 1 and target != int(target):
-            continue  # likewise
+            continue  # told elsewhere
         if target >= 1 and by_macs:
-            yield place, f"is {target} blocks, but '{by_macs[0]}' matches MACs; should be a share of them"
+            yield (
+                place,
+                f"is {target} blocks, but '{by_macs[0]}' prunes filters for MACs; should be a share of them",
+            )
         elif by_latency and not told_elsewhere and target not in (searched or []):
             yield place, f"{target} is missing in latency.thinner; '{by_latency[0]}' prunes filters for it"
 

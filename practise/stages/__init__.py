@@ -9,7 +9,8 @@ Each module is a command of the same name (`practise score`) and holds:
   not an output is an input and must exist; arguments called `network`, `images` and `method` must name an
   entry of that section of the params file.
 
-`opening` is what several of them open. A new stage is one file here and one entry in `STAGES`.
+`opening` is what several of them open, `timing` how several of them measure. A new stage is one file here and
+one entry in `STAGES`.
 """
 
 import re
@@ -31,8 +32,8 @@ class Stage:
         opens: Further keys that are read only to find or open something; a change of theirs runs the stage
             again, too.
         seconds: What a job of the embedded default takes on two cores, its start included.
-        timed: Whether it measures time: nothing may run beside it, and idle threads spin, as they do where a
-            network is served.
+        timed: Whether it measures time: idle threads spin, as they do where a network is served, and nothing
+            may run beside a job that does (`select` has some that do not: `presets.select.measures_time`).
         torch: Whether it always needs torch, which is then set up before it starts; others set it up
             themselves when they do.
     """
@@ -91,9 +92,10 @@ STAGES: Mapping[str, Stage] = {
     ),
     "select": Stage(
         ("out",),
-        reads=(METHOD, "select", "score"),
-        opens=(IMAGES, "device", "data.root"),
-        seconds=3,
+        reads=(METHOD, "select", "score", "latency", "device"),
+        opens=(IMAGES, "data.root"),
+        seconds=20,
+        timed=True,
         torch=False,
     ),
     "recover": Stage(

@@ -2,7 +2,7 @@
 
 Recovered networks of the same layers share one latency (`practise.latency.cache`), whichever method, images
 or seed they come from; `--again` measures anew. What is reported is the mean of several measurements: one
-number stands for many cells.
+number stands for many cells. None of them is one by which the network was chosen, which would flatter it.
 """
 
 from dataclasses import asdict
@@ -12,17 +12,17 @@ from typing import Any
 from practise.evaluation.accuracy import check_classes, evaluate_accuracy
 from practise.files import write_result
 from practise.images.manifest import read_listing
-from practise.latency.cache import measure_once
-from practise.latency.measuring import describe_setting, measure_also, measure_with, pool
+from practise.latency.measuring import measure_also, pool
 from practise.machine.circumstances import circumstances
 from practise.machine.devices import resolve_device
-from practise.machine.hardware import check
 from practise.networks.size import count_gmacs, count_params
 from practise.networks.teacher import load_teacher
+from practise.pruning.plan import Pruning
 from practise.pruning.students import load_student
 from practise.settings.params import Params
 from practise.stages import STAGES
 from practise.stages.opening import stream_evaluation
+from practise.stages.timing import Timing
 
 LOOKS = 3
 """How often the two networks are measured: whether a scheme meets its target hangs on this one number."""
@@ -56,10 +56,10 @@ def run(
         latency: The latencies of the original and the recovered network, JSON.
         again: Measure the latency, also when this machine's measurement of such a network was kept.
     """
-    machine = check(hardware)
     device = resolve_device(params.device.name)
     original = load_teacher(teacher)
-    recovered = load_student(original, student, card).network
+    pruned = load_student(original, student, card)
+    recovered = pruned.network
     classes = read_listing(listing).classes
     check_classes(original.classes, classes, f"{params.study.file}: networks.{network} on images.{images}")
     size = original.preprocessing.image_size
@@ -72,21 +72,19 @@ def run(
     )
     write_result(out, "accuracy", {**asdict(accuracy), **cost}, made)
 
-    setting = describe_setting(params.latency, size, device)
-    layers = [str(original.network), str(recovered)]
+    keys = STAGES["latency"].keys(network=network)
+    timing = Timing(params, original, hardware, keys, again=again)
 
     def side_by_side() -> dict[str, Any]:
         networks = {"original": original.network, "student": recovered}
-        looks = [measure_with(params.latency, networks, size, device) for _ in range(LOOKS)]
+        looks = [timing.beside(networks) for _ in range(LOOKS)]
         pooled = {name: asdict(pool([look[name] for look in looks])) for name in networks}
-        result = {**setting, **pooled}
+        result = {**timing.setting, **pooled}
         if params.latency.also:
             result["also"] = measure_also(params.latency, networks, size, device)
         return result
 
-    keys = STAGES["latency"].keys(network=network)
-    made = circumstances(params, *keys, device=device, image_size=size)
-    depends = [machine, setting, LOOKS, params.latency.also, layers]
-    write_result(
-        latency, "latency", measure_once("recovered", depends, side_by_side, made, again=again), made
+    measured = timing.once(
+        "recovered", side_by_side, LOOKS, params.latency.also, timing.layers(Pruning.of(pruned.card))
     )
+    write_result(latency, "latency", measured, timing.made)

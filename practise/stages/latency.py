@@ -1,42 +1,30 @@
 """Measure the original network, and what dropping each block saves, side by side.
 
 Blocks are measured as `practise.latency.savings` says. For methods that prune filters, the share of filters
-is searched whose absence saves what the target asks for.
+is searched whose absence saves what the target asks for; from 1 on, what so many blocks save, the first ones.
 
 What is pruned follows from these latencies, so a machine measures them once (`practise.latency.cache`);
 `--again` measures anew.
 """
 
-import copy
-from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import asdict
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
+from practise.errors import SelectionError
 from practise.files import write_result
-from practise.latency.cache import measure_once
-from practise.latency.measuring import Latency, describe_setting, measure_with, pool
+from practise.latency.measuring import Latency
 from practise.latency.savings import measure_savings
-from practise.machine.circumstances import circumstances
-from practise.machine.devices import resolve_device
-from practise.machine.hardware import check
-from practise.networks.blocks import alike_blocks
 from practise.networks.size import count_gmacs
-from practise.networks.teacher import Teacher, load_teacher
-from practise.pruning.filters import ROUND_TO, choose_filters, find_inner_convolutions, keep_filters_
+from practise.networks.teacher import load_teacher
+from practise.pruning.measured import CONFIRMATIONS, POINT
+from practise.pruning.plan import Pruning
 from practise.pruning.shares import search_share
+from practise.pruning.students import prune
 from practise.settings.params import Params
 from practise.stages import STAGES
-
-TOLERANCE = 0.01
-"""How near to the target the latency without filters should come."""
-CONFIRMATIONS = 2
-"""How often a share of filters that seems right is measured again: one number decides for many cells."""
+from practise.stages.timing import Timing
 
 
 def run(
@@ -51,64 +39,61 @@ def run(
         out: The latencies, JSON.
         again: Measure, also when this machine's measurement was kept.
     """
-    machine = check(hardware)
-    device = resolve_device(params.device.name)
-    original = load_teacher(teacher)
-    size = original.preprocessing.image_size
-    setting = describe_setting(params.latency, size, device)
-    groups = alike_blocks(original.network, original.card["blocks"], size)
-    subject = [*(original.card[key] for key in ("library", "architecture", "num_classes")), groups]
-    if options := original.card.get("options"):  # they shape the layers, too
-        subject.append(options)
-    keys = STAGES["latency"].keys(network=network)
-    made = circumstances(params, *keys, device=device, image_size=size)
-
-    def once(what: str, measure: Callable[[], dict[str, Any]], *depends: Any) -> dict[str, Any]:
-        return measure_once(what, [machine, setting, subject, *depends], measure, made, again=again)
+    original, keys = load_teacher(teacher), STAGES["latency"].keys(network=network)
+    timing = Timing(params, original, hardware, keys, again=again)
 
     def without_blocks() -> dict[str, Any]:
-        return measure_savings(
-            original.network,
-            groups,
-            original.card["blocks"],
-            size,
-            lambda networks: measure_with(params.latency, networks, size, device),
-        )
+        return measure_savings(original.network, timing.alike, timing.blocks, timing.size, timing.beside)
 
-    blocks = once("blocks", without_blocks)
-    wanted = params.latency.thinner
-    thinner = (
-        once("thinner", partial(_thinner, params, original, device), wanted, ROUND_TO, CONFIRMATIONS)
-        if wanted
-        else {"thinner": []}
-    )
-    write_result(out, "latency", {**setting, **blocks, **thinner}, made)
+    blocks = timing.once("blocks", without_blocks, timing.alike)
+    write_result(out, "latency", {**timing.setting, **blocks, **without_filters(timing)}, timing.made)
 
 
-def _thinner(params: Params, original: Teacher, device: torch.device) -> dict[str, Any]:
-    """The original without shares of its filters, until every reduction that is asked for was met."""
-    size = original.preprocessing.image_size
+def without_filters(timing: Timing) -> dict[str, Any]:
+    """The original without shares of its filters, until every reduction that is asked for was met.
+
+    Returns:
+        `thinner`: what was measured, by share; `first_blocks`: for each number of blocks that is asked for,
+        what so many of the first ones save, which is the reduction that the filters have to meet.
+
+    Raises:
+        SelectionError: more blocks are asked for than can be dropped.
+    """
+    original, size = timing.original, timing.size
     gmacs = count_gmacs(original.network, size)
-    convolutions = find_inner_convolutions(original.network, size)
-    looks: defaultdict[float, list[Latency]] = defaultdict(list)
-
-    @cache
-    def without(share: float) -> tuple[nn.Module, float]:
-        """The thinner network, and the share of the MACs that it saves."""
-        kept = choose_filters(original.network, convolutions, share)
-        network = keep_filters_(copy.deepcopy(original.network), kept, size)
-        return network, 1 - count_gmacs(network, size) / gmacs
+    latencies: dict[float, Latency] = {}
 
     def measure(share: float) -> float:
-        networks = {"original": original.network, "thinner": without(share)[0]}
-        looks[share].append(measure_with(params.latency, networks, size, device)["thinner"])
-        return pool(looks[share]).reduction
+        latencies[share] = timing.look(Pruning(filters_removed=share))
+        return latencies[share].reduction
+
+    @cache
+    def macs_reduction(share: float) -> float:
+        return 1 - count_gmacs(prune(original, Pruning(filters_removed=share)), size) / gmacs
 
     known: dict[float, float] = {}
-    for target in params.latency.thinner or ():
-        search_share(measure, target, known, TOLERANCE, CONFIRMATIONS)
+    first_blocks = []
+    for target in timing.params.latency.thinner or ():
+        wanted = target
+        if target >= 1:
+            first_blocks.append(without_first_blocks(timing, int(target)))
+            wanted = first_blocks[-1]["reduction"]
+        search_share(measure, wanted, known, POINT, CONFIRMATIONS)
     points = [
-        {"share": share, **asdict(pool(looks[share])), "macs_reduction": without(share)[1]}
-        for share in sorted(looks)
+        {"share": share, **asdict(latencies[share]), "macs_reduction": macs_reduction(share)}
+        for share in sorted(latencies)
     ]
-    return {"thinner": points}
+    return {"thinner": points, "first_blocks": first_blocks}
+
+
+def without_first_blocks(timing: Timing, count: int) -> dict[str, Any]:
+    """What the first blocks save when they are dropped together."""
+    if count > len(timing.blocks):
+        raise SelectionError(
+            f"latency.thinner: asks for what {count} blocks save, but the network has {len(timing.blocks)} "
+            "that can be dropped"
+        )
+    first = Pruning(timing.blocks[:count])
+    for _ in range(1 + CONFIRMATIONS):
+        latency = timing.look(first)
+    return {"count": count, "dropped_blocks": list(first.dropped_blocks), **asdict(latency)}

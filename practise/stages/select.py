@@ -1,20 +1,36 @@
-"""Choose what to prune for a latency target, from scores and measured latencies: blocks, or filters."""
+"""Choose what to prune for a latency target, from scores and measured latencies: blocks, or filters.
 
-from collections.abc import Callable, Sequence
+A set of blocks for a share of the latency is measured before it is taken (`practise.pruning.measured`); this
+machine keeps each measurement, so that deleted results come back with the same blocks. For a number of blocks
+and for MACs, nothing is measured.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from practise.errors import SelectionError
 from practise.files import read_result, write_result
 from practise.machine.circumstances import circumstances
+from practise.pruning.measured import POINT, Reduction, choose_measured, foretell
 from practise.pruning.params import SelectionRecipe
 from practise.pruning.plan import Pruning
-from practise.pruning.selection import select_knapsack, select_lowest, select_progressively, set_goal
+from practise.pruning.selection import (
+    Goal,
+    select_knapsack,
+    select_lowest,
+    select_progressively,
+    set_goal,
+)
 from practise.pruning.shares import choose_share, search_share
 from practise.settings.params import Params
 from practise.settings.presets.select import selection_recipe
 from practise.stages import STAGES
+
+if TYPE_CHECKING:
+    from practise.latency.measuring import Latency
+    from practise.stages.timing import Timing
 
 REDUCTION = {"latency": "reduction", "macs": "macs_reduction"}
 """What a measurement says about each kind of target."""
@@ -31,7 +47,9 @@ def run(
     latency: Path,
     teacher: Path,
     sample: Path,
+    hardware: Path,
     out: Path,
+    again: bool = False,
 ) -> None:
     """Choose what to prune.
 
@@ -44,23 +62,32 @@ def run(
         latency: The blocks' latencies, JSON.
         teacher: The original network's weights, safetensors.
         sample: The images that are handed over, JSON.
+        hardware: The description of this machine, JSON.
         out: What to prune, JSON.
+        again: Measure sets of blocks, also when this machine's measurements were kept.
     """
     scored, measured = read_result(score, "score"), read_result(latency, "latency")
     recipe = selection_recipe(params, method)
     if scored["prunes"] == "filters":
-        share = share_of_filters(params, measured, target_reduction, recipe, teacher)
-        pruning = Pruning(filters_removed=share)
+        chosen = choose_filters(params, measured, target_reduction, recipe, teacher)
     else:
         of_set = joint_score(params, method, seed, teacher, sample)
-        pruning = Pruning(choose_blocks(scored, measured, target_reduction, recipe, of_set))
+        measure = measure_sets(params, teacher, hardware, again)
+        chosen = choose_blocks(scored, measured, target_reduction, recipe, of_set, measure)
     result = {
         "method": method,
         "target_reduction": target_reduction,
         "recipe": recipe.model_dump(),
-        **pruning.describe(),
+        **chosen,
     }
     write_result(out, "select", result, circumstances(params, *STAGES["select"].keys(method=method)))
+
+
+NOTHING_MEASURED: Mapping[str, Any] = {
+    **dict.fromkeys(["wanted_reduction", "measured_reduction", "standard_error", "is_near"]),
+    "tried": [],
+}
+"""What is said of a choice for a number of blocks, or for MACs."""
 
 
 def choose_blocks(
@@ -69,8 +96,9 @@ def choose_blocks(
     target: float,
     recipe: SelectionRecipe,
     of_set: Callable[[Sequence[str]], float],
-) -> list[str]:
-    """The blocks that the recipe's search drops.
+    measure: Callable[[tuple[str, ...]], Reduction],
+) -> dict[str, Any]:
+    """The blocks that the recipe's search drops, and what they are foretold and measured to save.
 
     Args:
         scored: the result of `score`.
@@ -78,6 +106,7 @@ def choose_blocks(
         target: share of the latency, or number of blocks.
         recipe: how to search.
         of_set: what a set of blocks costs, where a search asks for it.
+        measure: what a set of blocks saves, where the target is a share of the latency.
 
     Raises:
         SelectionError: a block was not measured, or the target is out of reach.
@@ -86,31 +115,89 @@ def choose_blocks(
     unmeasured = [name for name in scores if name not in measured["blocks"]]
     if unmeasured:
         raise SelectionError(f"the latency of block '{unmeasured[0]}' was not measured; measure again")
-    reductions = {name: measured["blocks"][name][REDUCTION[recipe.match]] for name in scores}
-    together = measured["without_all"]["reduction"] if recipe.match == "latency" else None  # MACs add up
-    goal = set_goal(reductions, target, recipe.tolerance, recipe.overshoot, together)
-    if not scored["per_latency"] or recipe.search == "lowest":
-        return select_lowest(scores, goal, per_latency=scored["per_latency"])
-    if recipe.search == "knapsack":
-        return select_knapsack(scores, goal)
-    return select_progressively(
-        lambda blocks: scores[blocks[0]] if len(blocks) == 1 else of_set(blocks), goal
-    )
+    kept = cache(lambda blocks: of_set(list(blocks)))
+
+    def search(goal: Goal) -> list[str]:
+        if not scored["per_latency"] or recipe.search == "lowest":
+            return select_lowest(scores, goal, per_latency=scored["per_latency"])
+        if recipe.search == "knapsack":
+            return select_knapsack(scores, goal)
+        return select_progressively(
+            lambda blocks: scores[blocks[0]] if len(blocks) == 1 else kept(tuple(blocks)), goal
+        )
+
+    latency = {name: measured["blocks"][name]["reduction"] for name in scores}
+    together = measured["without_all"]["reduction"]
+    if target < 1 and recipe.match == "latency":
+        choice = choose_measured(search, latency, together, measured["alike"], target, recipe, measure)
+        pruning = Pruning(list(choice.chosen.dropped_blocks))
+        return {**pruning.describe(), "wanted_reduction": target, **choice.describe()}
+    worth = {name: measured["blocks"][name][REDUCTION[recipe.match]] for name in scores}  # MACs add up
+    dropped = search(set_goal(worth, target, recipe.tolerance, recipe.overshoot))
+    foretold = foretell(dropped, latency, together)
+    return {**Pruning(dropped).describe(), **NOTHING_MEASURED, "foretold_reduction": foretold}
 
 
-def share_of_filters(
+def measure_sets(
+    params: Params, teacher: Path, hardware: Path, again: bool
+) -> Callable[[tuple[str, ...]], "Latency"]:
+    """What a set of blocks saves; the network is opened when it is first asked, and each look is kept."""
+
+    @cache
+    def timing() -> "Timing":
+        from practise.machine.devices import prepare
+        from practise.networks.teacher import load_teacher
+        from practise.stages.timing import Timing
+
+        prepare(params.device)
+        return Timing(params, load_teacher(teacher), hardware, ["latency", "device"], again=again)
+
+    return lambda blocks: timing().look(Pruning(blocks))
+
+
+def choose_filters(
     params: Params, measured: dict[str, Any], target: float, recipe: SelectionRecipe, teacher: Path
-) -> float:
-    """The share of filters that goes for the target.
+) -> dict[str, Any]:
+    """The share of filters that goes for the target, and what it is measured to save.
 
     One for the latency was searched when it was measured; one for the MACs is searched here.
+
+    Raises:
+        SelectionError: the target is out of reach, or was not searched for.
     """
-    known: dict[float, float] = {}
-    if recipe.match == "latency":
-        known = {point["share"]: point["reduction"] for point in measured["thinner"]}
-    elif target < 1:
+    if recipe.match == "macs":
+        if target >= 1:
+            raise SelectionError(
+                f"filters are pruned for a share of the MACs, not for {target:g} blocks; change grid.targets"
+            )
+        known: dict[float, float] = {}
         search_share(macs_without(params, teacher), target, known, recipe.tolerance)
-    return choose_share(known, target, recipe)
+        pruning = Pruning(filters_removed=choose_share(known, target))
+        return {**pruning.describe(), **NOTHING_MEASURED, "foretold_reduction": None}
+    wanted = target if target < 1 else first_blocks_save(measured, target)
+    points = {point["share"]: point for point in measured["thinner"]}
+    point = points[choose_share({share: one["reduction"] for share, one in points.items()}, wanted)]
+    return {
+        **Pruning(filters_removed=point["share"]).describe(),
+        "wanted_reduction": wanted,
+        "foretold_reduction": None,
+        "measured_reduction": point["reduction"],
+        "standard_error": point["standard_error"],
+        "is_near": round(abs(point["reduction"] - wanted), 9) <= POINT,
+        "tried": [
+            {"filters_removed": share, "foretold_reduction": None, "measured_reduction": one["reduction"],
+             "standard_error": one["standard_error"]}
+            for share, one in points.items()
+        ],
+    }  # fmt: skip
+
+
+def first_blocks_save(measured: dict[str, Any], count: float) -> float:
+    """The reduction that filters have to meet where the target is a number of blocks."""
+    for first in measured["first_blocks"]:
+        if first["count"] == count:
+            return float(first["reduction"])
+    raise SelectionError(f"what {count:g} blocks save was not measured; add {count:g} to latency.thinner")
 
 
 def macs_without(params: Params, teacher: Path) -> Callable[[float], float]:

@@ -35,6 +35,11 @@ def section(stage):
     return lambda wildcards: PLAN.section(stage, dict(wildcards.items()))
 
 
+def machine_where_it_measures(wildcards):
+    """The threads of a job that chooses what to prune: filters, numbers of blocks and MACs need no clock."""
+    return MACHINE if PLAN.measures_time(wildcards.method, wildcards.target) else THREADS
+
+
 def every(pattern):
     """The paths of a pattern for all cells of the grid."""
     return expand(

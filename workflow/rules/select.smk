@@ -1,4 +1,4 @@
-# The blocks to drop for a latency target.
+# What to prune for a target; it takes the whole machine where it measures sets of blocks.
 rule select:
     input:
         code=code("select"),
@@ -7,13 +7,14 @@ rule select:
         teacher=rules.teacher.output.weights,
         card=rules.teacher.output.card,
         sample=rules.sample.output,
+        hardware=rules.hardware.output,
     output:
         f"{R}/select/{CELL}/t{{target}}.json",
     log:
         f"{LOGS}/select/{CELL}/t{{target}}.log",
     conda:
         ENVIRONMENT
-    threads: THREADS
+    threads: machine_where_it_measures
     resources:
         gpu=GPU,
     params:
@@ -24,5 +25,5 @@ rule select:
         " --seed {wildcards.seed}"
         " --target-reduction {wildcards.target}"
         " --score {input.score} --latency {input.latency}"
-        " --teacher {input.teacher} --sample {input.sample}"
+        " --teacher {input.teacher} --sample {input.sample} --hardware {input.hardware}"
         " --out {output} > {log} 2>&1"

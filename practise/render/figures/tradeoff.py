@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.optimize import isotonic_regression
 
+from practise.latency.milliseconds import reduced_ms
 from practise.render.figures.canvas import INK, QUIET, draw_panels, method_styles
 from practise.render.figures.labels import HALO
 from practise.render.methods import MethodStyle, method_title
@@ -60,12 +61,9 @@ def draw_tradeoff(tables: Path) -> Figure:
 
 
 def _without_drift(frame: pd.DataFrame, keys: tuple[str, ...]) -> pd.DataFrame:
-    """Return the frame with each time as the original's mean time less the reduction measured in turn.
-
-    The machine's speed changes between cells by more than a block is worth; a paired reduction does not.
-    """
+    """Return the frame with each time as the original's, of which there is one, less what is saved."""
     original = frame.groupby(list(keys))["median_ms_original"].transform("mean")
-    return frame.assign(median_ms=original * (1 - frame["measured_reduction"]))
+    return frame.assign(median_ms=reduced_ms(original, frame["measured_reduction"]))
 
 
 def _draw_original(ax: Axes, cells: pd.DataFrame) -> None:

@@ -6,6 +6,8 @@ from practise.render.formats import RenderedTable, Strong, arrange
 from practise.render.methods import method_title
 from practise.render.names import count_of, hardware_line, mean_and_std, number, target_title
 from practise.render.tables.captions import constant_columns, seeds_caption, sentence, setting_caption
+from practise.render.tables.schemes import FAR, OFF_TARGET, off_target_note
+from practise.render.tidy import SETTING as TIDY_SETTING
 from practise.render.tidy import best, groups
 from practise.schema import HowMany
 
@@ -42,6 +44,7 @@ def render_fewshot(frame: pd.DataFrame) -> RenderedTable:
         text_columns=("Network", "Images", "Method"),
         title="Accuracy by the number of images",
         caption=_caption(frame, hidden),
+        notes=tuple(off_target_note(_off(frame))),
     )
 
 
@@ -51,7 +54,17 @@ def _heading(count: HowMany) -> str:
 
 def _top1(cells: pd.DataFrame, is_best: bool) -> str:
     text = mean_and_std(cells["top1"], 1)
+    text = f"{text} {OFF_TARGET}" if len(_off(cells)) else text
     return Strong(text) if is_best else text
+
+
+def _off(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the schemes, a row of each, whose mean reduction is away from the target."""
+    if "off_target" not in cells:  # tables that were kept from before it was told of cells lack it
+        return cells.head(0)
+    known = cells.assign(off_target=cells["off_target"].astype(float))
+    mean = known.groupby([*TIDY_SETTING, "method"])["off_target"].transform("mean")
+    return known[mean.abs().round(9) > FAR].drop_duplicates([*TIDY_SETTING, "method"])
 
 
 def _caption(frame: pd.DataFrame, hidden: set[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from practise.errors import FileError
+from practise.latency.milliseconds import reduced_ms
 from practise.render.names import natural_order
 from practise.render.tables.paper import paper_top1
 from practise.render.tables.results import Results
@@ -19,7 +20,8 @@ from practise.settings.params import Params
 CELL_COLUMNS = ("network", "images", "num_images", "seed", "method", "target_reduction")
 FEWSHOT_COLUMNS = (
     *CELL_COLUMNS,
-    *("style", "preset", "match", "measured_reduction", "dropped_blocks", "filters_removed"),
+    *("style", "preset", "match", "wanted_reduction", "foretold_reduction", "measured_reduction"),
+    *("off_target", "is_near", "dropped_blocks", "filters_removed"),
     *("top1", "top1_original", "top5", "top5_original", "gmacs", "gmacs_original"),
     *("params", "params_original", "median_ms", "median_ms_original", "unstable", "num_evaluation"),
     *("paper_top1", "paper_source"),
@@ -46,7 +48,9 @@ def fewshot_frame(params: Params) -> pd.DataFrame:
     """Return one row per cell: accuracy, size and latency before and after, and the paper's accuracy.
 
     `style` is what a method prunes, `match` what its target is a reduction of; what was measured at further
-    batch sizes stands in further columns, such as `measured_reduction_batch16`.
+    batch sizes stands in further columns, such as `measured_reduction_batch16`. `measured_reduction` is no
+    measurement by which the network was chosen. Milliseconds are the original's, measured once for each
+    network, less what is saved.
 
     Raises:
         FileError: A result of the grid is missing or damaged.
@@ -59,12 +63,18 @@ def fewshot_frame(params: Params) -> pd.DataFrame:
         original = results.read(results.paths.original(cell.network, cell.images), "accuracy")
         latency = results.read(results.paths.student_latency(cell), "latency")
         after, before = latency["student"], latency["original"]
+        wanted, reduction = selected["wanted_reduction"], after["reduction"]
+        original_ms = results.read(results.paths.latency(cell.network), "latency")["original"]["median_ms"]
         row = {
             **_columns(cell),
             "style": "blocks" if selected["filters_removed"] is None else "filters",
             "preset": preset_title(params, cell.method),
             "match": selected["recipe"]["match"],
-            "measured_reduction": after["reduction"],
+            "wanted_reduction": wanted,
+            "foretold_reduction": selected["foretold_reduction"],
+            "measured_reduction": reduction,
+            "off_target": None if wanted is None else reduction - wanted,
+            "is_near": selected["is_near"],
             "dropped_blocks": " ".join(selected["dropped_blocks"]),
             "filters_removed": selected["filters_removed"],
             "top1": student["top1"],
@@ -75,8 +85,8 @@ def fewshot_frame(params: Params) -> pd.DataFrame:
             "gmacs_original": original["gmacs"],
             "params": student["params"],
             "params_original": original["params"],
-            "median_ms": after["median_ms"],
-            "median_ms_original": before["median_ms"],
+            "median_ms": reduced_ms(original_ms, reduction),
+            "median_ms_original": original_ms,
             "unstable": bool(after["unstable"] or before["unstable"]),
             "num_evaluation": student["num_images"],
             **{key: latency[key] for key in DEVICE_COLUMNS},
@@ -94,6 +104,8 @@ def fewshot_frame(params: Params) -> pd.DataFrame:
 def latency_frame(params: Params) -> pd.DataFrame:
     """Return one row per network that was timed: the original, without each block, with ever fewer filters.
 
+    Milliseconds are the original's less what is saved.
+
     Raises:
         FileError: A result of the grid is missing or damaged.
     """
@@ -110,8 +122,10 @@ def latency_frame(params: Params) -> pd.DataFrame:
             for thinner in latency["thinner"]
         ]
         common = {"network": network} | {key: latency[key] for key in DEVICE_COLUMNS}
+        original_ms = latency["original"]["median_ms"]
         rows += [
             {"dropped_block": "", **value, **common, "position": place}
+            | {"median_ms": reduced_ms(original_ms, value["reduction"])}
             for place, value in enumerate(measured)
         ]
     return pd.DataFrame(rows, columns=LATENCY_COLUMNS)
