@@ -16,13 +16,7 @@ from practise.machine.circumstances import circumstances
 from practise.pruning.measured import POINT, Reduction, choose_measured, foretell
 from practise.pruning.params import SelectionRecipe
 from practise.pruning.plan import Pruning
-from practise.pruning.selection import (
-    Goal,
-    select_knapsack,
-    select_lowest,
-    select_progressively,
-    set_goal,
-)
+from practise.pruning.selection import Goal, search_blocks, set_goal
 from practise.pruning.shares import choose_share, search_share
 from practise.settings.params import Params
 from practise.settings.presets.select import selection_recipe
@@ -117,14 +111,11 @@ def choose_blocks(
         raise SelectionError(f"the latency of block '{unmeasured[0]}' was not measured; measure again")
     kept = cache(lambda blocks: of_set(list(blocks)))
 
+    def cost(blocks: Sequence[str]) -> float:
+        return scores[blocks[0]] if len(blocks) == 1 else kept(tuple(blocks))
+
     def search(goal: Goal) -> list[str]:
-        if not scored["per_latency"] or recipe.search == "lowest":
-            return select_lowest(scores, goal, per_latency=scored["per_latency"])
-        if recipe.search == "knapsack":
-            return select_knapsack(scores, goal)
-        return select_progressively(
-            lambda blocks: scores[blocks[0]] if len(blocks) == 1 else kept(tuple(blocks)), goal
-        )
+        return search_blocks(recipe.search, cost, goal, per_latency=scored["per_latency"])
 
     latency = {name: measured["blocks"][name]["reduction"] for name in scores}
     together = measured["without_all"]["reduction"]
