@@ -36,7 +36,7 @@ from practise.pruning.plan import Pruning
 from practise.pruning.selection import select_progressively
 from practise.recovery.start import start_recovery
 from practise.recovery.training import recover_
-from practise.scoring.recoverability import build_scorer
+from practise.scoring.recoverability import ClosedForm
 
 MEASUREMENTS_OF_SETS = 4
 """Measurements, about, until a set of blocks is chosen and those are confirmed, and of what was recovered."""
@@ -178,7 +178,7 @@ def choose_blocks(
     alike = alike_blocks(network, blocks, size)
     savings = measure_savings(network, alike, blocks, size, measure)
     reductions = {name: saved["reduction"] for name, saved in savings["blocks"].items()}
-    joint = cache(build_scorer(network, blocks, few, recipe.score).recoverability)
+    joint = cache(ClosedForm(network, blocks, few, recipe.score).stream_recoverability)
     looks: defaultdict[tuple[str, ...], list[Latency]] = defaultdict(list)
 
     def measure_set(dropped: tuple[str, ...]) -> Latency:
