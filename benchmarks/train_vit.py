@@ -47,7 +47,7 @@ class Recipe:
         seed: Decides the first weights, the order of the images, the shifts and the flips.
     """
 
-    epochs: int = 10
+    epochs: int = 12
     batch_size: int = 128
     lr: float = 2e-3
     weight_decay: float = 0.05
