@@ -178,7 +178,7 @@ def choose_blocks(
     alike = alike_blocks(network, blocks, size)
     savings = measure_savings(network, alike, blocks, size, measure)
     reductions = {name: saved["reduction"] for name, saved in savings["blocks"].items()}
-    joint = cache(ClosedForm(network, blocks, few, recipe.score).stream_recoverability)
+    joint = cache(ClosedForm(network, blocks, few, recipe.score).combined)
     looks: defaultdict[tuple[str, ...], list[Latency]] = defaultdict(list)
 
     def measure_set(dropped: tuple[str, ...]) -> Latency:

@@ -117,14 +117,16 @@ def score_block_influence(question: Question) -> OfSet:
     """How far a block turns what passes through it."""
     from practise.scoring.passing import block_influence
 
-    return add_up(block_influence(question.seen.network, question.blocks, question.seen.few))
+    seen = question.seen
+    return add_up(block_influence(seen.network, question.blocks, seen.few.centre_views()))
 
 
 def score_concept_masks(question: Question) -> OfSet:
     """How far a block moves where its channels are most active (CMa-FSMC)."""
     from practise.scoring.passing import concept_masks
 
-    return add_up(concept_masks(question.seen.network, question.blocks, question.seen.few))
+    seen = question.seen
+    return add_up(concept_masks(seen.network, question.blocks, seen.few.centre_views()))
 
 
 def score_recoverability(question: Question) -> OfSet:
@@ -137,9 +139,9 @@ def score_recoverability(question: Question) -> OfSet:
     return build_scorer(seen.network, seen.blocks, seen.few, seen.recipe).recoverability
 
 
-def score_stream_recoverability(question: Question) -> OfSet:
-    """R of the blocks, and what their adaptors miss of the residual stream."""
-    return question.seen.closed_form.stream_recoverability
+def score_combined_recoverability(question: Question) -> OfSet:
+    """R of the blocks, what their adaptors miss of the residual stream, and their influence."""
+    return question.seen.closed_form.combined
 
 
 def score_given(question: Question) -> OfSet:
@@ -165,7 +167,7 @@ SCORES: dict[str, Callable[[Question], OfSet]] = {
         score_block_influence,
         score_concept_masks,
         score_recoverability,
-        score_stream_recoverability,
+        score_combined_recoverability,
         score_given,
     )
 }

@@ -10,16 +10,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from practise.images.tiny_set import TinySet
 from practise.networks.watching import entering, leaving
 
+BATCH = 50
+"""Images in a forward pass."""
 SALIENT = 0.2
 """The share of a channel's pixels that its concept mask keeps, as in the authors' code."""
 
 Difference = Callable[[Tensor, Tensor], float]
 
 
-def block_influence(network: nn.Module, blocks: Sequence[str], few: TinySet) -> dict[str, float]:
+def block_influence(
+    network: nn.Module, blocks: Sequence[str], views: Float[Tensor, "n 3 h w"]
+) -> dict[str, float]:
     """One minus the cosine between a pixel's channels before and after the block, mean over the pixels.
 
     Source: ShortGPT (Men et al. 2024), where it ranks the layers of language models.
@@ -27,39 +30,42 @@ def block_influence(network: nn.Module, blocks: Sequence[str], few: TinySet) -> 
     Args:
         network: the original, in evaluation mode on its device.
         blocks: names of blocks.
-        few: the images.
+        views: normalised images.
     """
-    return differences(network, blocks, few, turned)
+    return differences(network, blocks, views, turned)
 
 
-def concept_masks(network: nn.Module, blocks: Sequence[str], few: TinySet) -> dict[str, float]:
+def concept_masks(
+    network: nn.Module, blocks: Sequence[str], views: Float[Tensor, "n 3 h w"]
+) -> dict[str, float]:
     """How far a block moves its channels' most active pixels: the share where the masks differ, summed.
 
     Source: CMa-FSMC (Neural Networks 204, 2026), whose code compares the masks after enlarging every map to
     the image's size; here they are compared pixel by pixel of the map itself. Arguments as for
     `block_influence`.
     """
-    return differences(network, blocks, few, masks_differ)
+    return differences(network, blocks, views, masks_differ)
 
 
 def differences(
-    network: nn.Module, blocks: Sequence[str], few: TinySet, difference: Difference
+    network: nn.Module, blocks: Sequence[str], views: Float[Tensor, "n 3 h w"], difference: Difference
 ) -> dict[str, float]:
-    """The difference between what enters and what leaves each block, in one pass of the original."""
+    """The difference between what enters and what leaves each block, mean over the images."""
     device = next(network.parameters()).device
-    views = few.centre_views().to(device, memory_format=torch.channels_last)
     entered: dict[str, Tensor] = {}
-    found: dict[str, float] = {}
+    found = dict.fromkeys(blocks, 0.0)
 
     def enter(name: str, x: Tensor) -> None:
         entered[name] = x.clone()  # an in-place activation may follow
 
     def leave(name: str, x: Tensor) -> None:
-        found[name] = difference(pixels_of(entered.pop(name)), pixels_of(x))
+        share = len(x) / len(views)
+        found[name] += share * difference(pixels_of(entered.pop(name)), pixels_of(x))
 
     with torch.inference_mode(), entering(network, blocks, enter), leaving(network, blocks, leave):
-        network(views)
-    return {name: found[name] for name in blocks}
+        for batch in views.split(BATCH):
+            network(batch.to(device, memory_format=torch.channels_last))
+    return found
 
 
 def pixels_of(x: Float[Tensor, "n ..."]) -> Float[Tensor, "n pixels c"]:

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int64
@@ -35,6 +36,7 @@ from practise.networks.watching import entering
 from practise.progress import track
 from practise.scoring.adaptors import attach_adaptors_, multiply_before_
 from practise.scoring.params import RidgeRecipe, SgdRecipe
+from practise.scoring.passing import block_influence
 from practise.scoring.pixels import channels_second, draw_pixels
 from practise.scoring.reference import Reference
 from practise.scoring.seats import find_seats, union
@@ -63,8 +65,8 @@ class Missed:
 
     Attributes:
         features: mean squared error of the features before pooling: R.
-        stream: error of the residual stream where it is read, as a share of its power, mean over the readers;
-            where nothing reads it but the classifier, that of the features.
+        stream: error of the residual stream as a share of its power, mean over the layers that read it and
+            the features.
     """
 
     features: float
@@ -110,16 +112,23 @@ class ClosedForm:
         """
         return self.missed_without(tuple(dropped)).features
 
-    def stream_recoverability(self, dropped: Sequence[str]) -> float:
-        """The geometric mean of R and of what is missed of the residual stream, where it is read.
+    def combined(self, dropped: Sequence[str]) -> float:
+        """The geometric mean of R, of what is missed of the residual stream, and of the blocks' influence.
 
-        R says nothing of blocks behind which little happens before the features; the stream does.
+        R alone says little of late blocks, behind which hardly anything happens before the features; the
+        stream does. Influence says how much there was to lose, also where adaptors fit the few images well.
 
         Raises:
             RecoveryError: the features are not finite.
         """
         missed = self.missed_without(tuple(dropped))
-        return math.sqrt(missed.features * missed.stream)
+        influence = math.fsum(self.influence[block] for block in dropped)
+        return math.cbrt(missed.features * missed.stream * influence)
+
+    @cached_property
+    def influence(self) -> dict[str, float]:
+        """How far each block turns what passes through it."""
+        return block_influence(self.network, list(self.seats), self.reference.views)
 
     def missed_without(self, dropped: tuple[str, ...]) -> Missed:
         """What adaptors around the blocks miss, mean over all images; found once for each set."""
@@ -146,8 +155,8 @@ class ClosedForm:
 
         features = self.fit_and_run(student, dropped, self.others(held_out), judge)[held_out]
         truth = self.reference.features[held_out]
-        stream = statistics.fmean(shares) if shares else share_missed(features, truth)
-        return Missed((features - truth).square().mean().item(), stream)
+        shares.append(share_missed(features, truth))
+        return Missed((features - truth).square().mean().item(), statistics.fmean(shares))
 
     def fit_and_run(
         self,

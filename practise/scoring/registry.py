@@ -35,8 +35,8 @@ CRITERIA = {
         "concept masks (CMa-FSMC)", per_latency=True, looks=True, unit="pixels that differ"
     ),
     "recoverability": Criterion("recoverability", per_latency=True, looks=True, unit="mean squared error"),
-    "stream_recoverability": Criterion(
-        "recoverability along the stream", per_latency=True, looks=True, unit="root of R × share missed"
+    "combined_recoverability": Criterion(
+        "combined recoverability", per_latency=True, looks=True, unit="geometric mean"
     ),
     "given": Criterion("given blocks", per_latency=False, looks=False, given=True),
     "l1_filters": Criterion("L1 norm of filters", per_latency=False, looks=False, prunes="filters"),

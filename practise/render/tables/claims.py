@@ -56,7 +56,7 @@ CLAIMS: Mapping[str, Claim] = {
 OF_CHANGE = ("feature_change", "output_divergence")
 """The criteria that look at what changes when a block is gone, before any recovery."""
 
-RECOVERABILITIES = ("recoverability", "stream_recoverability")
+RECOVERABILITIES = ("recoverability", "combined_recoverability")
 """The criteria that look at what is left after a recovery by adaptors alone."""
 
 CLAIMS_COLUMNS = (
