@@ -57,6 +57,11 @@ class Tried:
     result: dict[str, Any]
     losses: Losses
 
+    @property
+    def criteria(self) -> list[str]:
+        """The criteria in the order of the params file; the keys of a result's scores are sorted."""
+        return list(dict.fromkeys(choice["criterion"] for choice in self.result["choices"]))
+
     def rows(self, kind: str) -> list[int]:
         """The places of the sets of a kind."""
         return [place for place, one in enumerate(self.result["sets"]) if one["kind"] == kind]
@@ -102,7 +107,7 @@ def oracle_frame(params: Params) -> pd.DataFrame:
                 **lost,
                 "top1_original": tried.result["top1_original"],
             }
-            rows += [row | {"criterion": name, "score": score} for name, score in one["scores"].items()]
+            rows += [row | {"criterion": name, "score": one["scores"][name]} for name in tried.criteria]
     return pd.DataFrame(rows, columns=ORACLE_COLUMNS)
 
 
@@ -117,7 +122,7 @@ def seeds_frame(params: Params) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for trials in _settings(params):
-        names = list(trials[0].result["sets"][0]["scores"])
+        names = trials[0].criteria
         kl, scores = _stack(trials, KINDS["sets"], names)
         reliable = kl.shape[1] >= FEWEST_SETS and (
             (agreement := ceiling(kl)) is None or agreement >= LEAST_CEILING
@@ -153,7 +158,7 @@ def _settings(params: Params) -> Iterator[list[Tried]]:
 def _judge(trials: Sequence[Tried]) -> Iterator[dict[str, Any]]:
     """The rows of one setting."""
     first = trials[0].result
-    names = list(first["sets"][0]["scores"])
+    names = trials[0].criteria
     judged: dict[str, dict[str, Any]] = {name: {} for name in names}
     for column, kind in KINDS.items():
         for name, found in _correlate(trials, kind, names).items():
