@@ -211,7 +211,8 @@ def _caption(frame: pd.DataFrame, hidden: set[str]) -> str:
     )
     told = "Measured is a reduction" if "Foretold %" in hidden else "Foretold and measured are reductions"
     order = " Methods are in order of accuracy." if frame["method"].nunique() > 1 else ""
-    return f"{sentence(phrases)}{matched} {told} of the latency.{order} Latency measured on {hardware_line(frame)}."
+    measured = f"Latency measured on {hardware_line(frame)}."
+    return f"{sentence(phrases)}{matched} {told} of the latency.{order} {measured}"
 
 
 def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
