@@ -153,15 +153,18 @@ def _name(ax: Axes, sets: pd.DataFrame, colors: dict[str, str]) -> None:
         )
         for name, one in sets.iterrows()
     ]
-    place_names(ax, points, [])
+    place_names(ax, points, radius=4.5)
 
 
 def _legend(colors: dict[str, str]) -> list[Line2D]:
     """Return a handle for each stage, of one stage a single one, and for each kind of set."""
     stages = {block.rpartition(".")[0]: color for block, color in colors.items()}
-    alone = stages if len(stages) > 1 else {"a single block": color for color in stages.values()}
+    several = len(stages) > 1
     return [
-        *(_handle("o", label, color, color) for label, color in alone.items()),
+        *(
+            _handle("o", stage if several else "a single block", shade, shade)
+            for stage, shade in stages.items()
+        ),
         _handle("o", "a random set", QUIET, "white"),
         _handle("D", "chosen by the criterion", CHOSEN, "white"),
     ]

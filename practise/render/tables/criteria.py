@@ -123,13 +123,15 @@ def _caption(frame: pd.DataFrame, hidden: set[str]) -> str:
         " / ".join(f"{count:g}" for count in frame[f"num_{kind}"].unique()) for kind in ("sets", "blocks")
     )
     phrases = [*setting_caption(frame, hidden), f"{evaluated} evaluation images ({original} % top-1 before)"]
-    phrases += [count_of("seed", first["seeds"]) + ", each with a sample of its own"]
+    several = first["seeds"] > 1
+    phrases += [count_of("seed", first["seeds"]) + (", each with a sample of its own" if several else "")]
     recipe = f"the recipe of {method_title(first['method'])} (preset {first['preset']})"
     return (
         f"{sentence(phrases)} {recipe[0].upper()}{recipe[1:]} recovers every network. KL: of the class "
-        "probabilities from those of the original that the recovery mimics, in nats, mean ± standard "
-        "deviation over seeds. ρ: Spearman's rank correlation of a criterion's scores with the KL, over "
-        f"{sets} random sets and over {blocks} blocks dropped alone; Δρ: that less {RECOVERABILITY}'s. "
+        "probabilities from those of the original that the recovery mimics, in nats"
+        f"{', mean ± standard deviation over seeds' if several else ''}. ρ: Spearman's rank correlation of "
+        f"a criterion's scores with the KL, over {sets} random sets and over {blocks} blocks dropped alone; "
+        f"Δρ: that less {RECOVERABILITY}'s. "
         "Regret: the KL of the chosen set less that of the best set known. In brackets: the middle 90 % of "
         "resamples of sets, images and seeds."
         f"{'' if _several(frame) else _search(frame)}"
