@@ -14,6 +14,9 @@ from practise.scoring.registry import CRITERIA
 RECOVERABILITY = "recoverability"
 """The criterion whose score is R(B)."""
 
+RECOVERABILITIES = (RECOVERABILITY, "stream_recoverability")
+"""The criteria that look at what is left after a recovery by adaptors alone."""
+
 
 def criterion_title(criterion: str) -> str:
     """Return how a criterion is called in tables and figures; one that is no entry, by its key."""

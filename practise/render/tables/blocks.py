@@ -5,6 +5,7 @@ import pandas as pd
 from practise.render.formats import RenderedTable, arrange
 from practise.render.methods import method_title
 from practise.render.names import (
+    RECOVERABILITIES,
     RECOVERABILITY,
     count_of,
     hardware_line,
@@ -22,7 +23,8 @@ def render_blocks(frame: pd.DataFrame) -> RenderedTable:
         frame: The frame of `frames.blocks_frame`.
     """
     methods = list(frame["method"].unique())
-    scoring = list(frame.loc[frame["criterion"] == RECOVERABILITY, "method"].unique())
+    scored = frame[frame["criterion"].isin(RECOVERABILITIES)]
+    scoring = list(scored["method"].unique())
     rows = []
     for setting, blocks in groups(frame, SETTING):
         for (block,), cells in groups(blocks.sort_values("position", kind="stable"), ("block",)):
@@ -43,7 +45,7 @@ def render_blocks(frame: pd.DataFrame) -> RenderedTable:
         ],
         text_columns=("Network", "Images", "Block"),
         title="What each block costs and saves",
-        caption=_caption(frame, bool(scoring)),
+        caption=_caption(frame, set(scored["criterion"])),
     )
 
 
@@ -77,11 +79,19 @@ def _dropped(method: str) -> str:
     return f"Dropped by {method_title(method)}"
 
 
-def _caption(frame: pd.DataFrame, scored: bool) -> str:
+def _caption(frame: pd.DataFrame, scored: set[str]) -> str:
     seeds = frame["seed"].nunique()
     spread = "mean ± sample standard deviation" if seeds > 1 else "value"
+    stream = "the geometric mean of that error and of what the adaptors miss of the residual stream"
+    along = ""
+    if scored == set(RECOVERABILITIES):
+        rows = frame[frame["criterion"].isin(set(RECOVERABILITIES) - {RECOVERABILITY})]
+        names = " and ".join(method_title(method) for method in rows["method"].unique())
+        along = f"; for {names}, {stream}"
+    elif RECOVERABILITY not in scored:
+        along = f", here along the stream: {stream}"
     recoverability = (
-        f"R is the feature error that linear adaptors leave when the block is gone ({spread}); "
+        f"R is the feature error that linear adaptors leave when the block is gone ({spread}){along}; "
         "s = R / τ, the lowest is dropped first; a progressive search then scores what is left again. "
         if scored
         else ""

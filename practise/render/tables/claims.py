@@ -13,6 +13,7 @@ import pandas as pd
 from practise.render.formats import DASH, RenderedTable, arrange
 from practise.render.methods import base_method, method_title
 from practise.render.names import (
+    RECOVERABILITIES,
     criterion_title,
     hardware_line,
     number,
@@ -55,9 +56,6 @@ CLAIMS: Mapping[str, Claim] = {
 
 OF_CHANGE = ("feature_change", "output_divergence")
 """The criteria that look at what changes when a block is gone, before any recovery."""
-
-RECOVERABILITIES = ("recoverability", "stream_recoverability")
-"""The criteria that look at what is left after a recovery by adaptors alone."""
 
 CLAIMS_COLUMNS = (
     *("claim", *SETTING, "ours", "against", "difference_mean", "difference_std"),
