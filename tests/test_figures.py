@@ -209,8 +209,9 @@ def test_criteria_have_every_mark_in_the_legend_and_no_words_that_are_cut() -> N
     stages = [f"blocks.{stage}" for stage in (1, 2, 3, 4)]
     kinds = ["a random set", "chosen by the criterion"]
     assert [text.get_text() for text in legend.get_texts()] == [*stages, *kinds]
-    for text in figure.findobj(Text):
-        if text.get_text() and text.get_visible():
+    labels = [text for ax in figure.axes for text in (*ax.texts, ax.xaxis.label, ax.yaxis.label)]
+    for text in [*labels, *figure.texts, *legend.get_texts()]:
+        if text.get_text():
             box = text.get_window_extent()
             assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, text
 
@@ -292,6 +293,24 @@ def test_recoverability_shows_the_mean_of_each_block_and_fills_those_dropped() -
         assert same_color(line.get_markerfacecolor(), "white") != own["dropped"].any()
     counts = [f"{count}/3" for count in ours.groupby("block", sort=False)["dropped"].sum() if count]
     assert [text for text in texts_of(figure) if text.endswith("/3")][-len(counts) :] == counts
+
+
+def test_recoverabilities_of_two_units_have_an_axis_each() -> None:
+    other = {"criterion": "recoverability", "loss": "mimic", "preset": "official"}
+    make_tables(methods=["practise", "practise_official"], methods__practise_official=other, seeds=[0])
+    with project_style():
+        figure = draw_recoverability(TABLES)
+        left, _, right = figure.axes
+    assert left.get_ylabel() == "recoverability R\n(mean squared error)"
+    assert right.get_ylabel() == "recoverability along the stream\n(root of R × share missed)"
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {
+        "PRACTISE (right axis)",
+        "PRACTISE official",
+    }
+    frame = pd.read_csv(TABLES / "blocks.csv")
+    for ax, method in ((left, "practise_official"), (right, "practise")):
+        drawn = [line.get_ydata()[0] for line in ax.get_lines() if line.get_markersize() == 9]
+        assert drawn == frame.loc[frame["method"] == method, "score"].tolist()
 
 
 def test_recoverability_does_not_change_with_measured_times() -> None:
