@@ -316,4 +316,4 @@ def write_ranking(
     }
     paths = Paths.of(params)
     write_result(paths.rank(trial), "rank", told, {})
-    write_lost(paths.lost(trial), lost, right_original)  # type: ignore[arg-type]
+    write_lost(paths.lost(trial), lost, right_original)

@@ -73,9 +73,10 @@ def judge(
             draws.append((seeds, sets, lost))
     resampled = {name: np.empty(0) for name in able}
     if draws:
-        seeds, sets, lost = map(np.stack, zip(*draws, strict=True))
+        by_seeds, by_sets, losses = map(np.stack, zip(*draws, strict=True))
         resampled = {
-            name: _correlations(own[seeds[:, :, None], sets[:, None, :]], lost) for name, own in able.items()
+            name: _correlations(own[by_seeds[:, :, None], by_sets[:, None, :]], losses)
+            for name, own in able.items()
         }
     found: dict[str, Judged | None] = dict.fromkeys(scores)
     for name in able:

@@ -18,6 +18,7 @@ from practise.evaluation.lost import Losses, read_lost
 from practise.render.names import RECOVERABILITY
 from practise.render.tables.results import Results
 from practise.render.tidy import BETWEEN_SEEDS, SAMPLE_SETTING
+from practise.schema import HowMany
 from practise.settings.grid import Trial, rank_trials
 from practise.settings.params import Params
 
@@ -251,7 +252,7 @@ def _choice(tried: Tried, key: Mapping[str, Any]) -> list[str]:
     )
 
 
-def _top1_lost(right: Sequence[np.ndarray], original: Sequence[np.ndarray]) -> dict[str, float]:
+def _top1_lost(right: Sequence[np.ndarray], original: Sequence[np.ndarray]) -> dict[str, float | None]:
     """The points of top-1 that are lost, mean over seeds, and their standard error over the same images."""
     lost = np.mean(
         [theirs.astype(float) - ours for ours, theirs in zip(right, original, strict=True)], axis=0
@@ -264,5 +265,5 @@ def _columns(name: str, interval: Interval) -> dict[str, float]:
     return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
-def _key(trial: Trial) -> tuple[str, str, int, int]:
+def _key(trial: Trial) -> tuple[str, str, HowMany, int]:
     return trial.network, trial.images, trial.num_images, trial.seed
