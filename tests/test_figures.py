@@ -26,9 +26,10 @@ from practise.render.figures.sources import draw_sources
 from practise.render.figures.tradeoff import draw_tradeoff
 from practise.render.figures.writing import FIGURES, write_figures
 from practise.render.methods import METHODS, method_title
-from practise.render.names import criterion_title
+from practise.render.names import RECOVERABILITIES, RECOVERABILITY, criterion_title
 from practise.render.tables.writing import TABLES as TABLES_MADE
 from practise.render.tidy import frame_csv, read_frame
+from practise.scoring.registry import CRITERIA
 from practise.stages import figures, tables
 
 TABLES = Path("tables")
@@ -296,13 +297,14 @@ def test_recoverability_shows_the_mean_of_each_block_and_fills_those_dropped() -
 
 
 def test_recoverabilities_of_two_units_have_an_axis_each() -> None:
-    other = {"criterion": "recoverability", "loss": "mimic", "preset": "official"}
-    make_tables(methods=["practise", "practise_official"], methods__practise_official=other, seeds=[0])
+    plain = {"criterion": RECOVERABILITY, "loss": "mimic", "preset": "official"}
+    make_tables(methods=["practise", "practise_official"], methods__practise_official=plain, seeds=[0])
+    _, other = RECOVERABILITIES
     with project_style():
         figure = draw_recoverability(TABLES)
         left, _, right = figure.axes
     assert left.get_ylabel() == "recoverability R\n(mean squared error)"
-    assert right.get_ylabel() == "recoverability along the stream\n(root of R × share missed)"
+    assert right.get_ylabel() == f"{CRITERIA[other].title}\n({CRITERIA[other].unit})"
     assert {text.get_text() for text in figure.legends[0].get_texts()} == {
         "PRACTISE (right axis)",
         "PRACTISE official",

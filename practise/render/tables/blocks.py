@@ -8,12 +8,14 @@ from practise.render.names import (
     RECOVERABILITIES,
     RECOVERABILITY,
     count_of,
+    criterion_title,
     hardware_line,
     number,
     scientific,
     target_title,
 )
 from practise.render.tidy import SETTING, groups
+from practise.scoring.registry import CRITERIA
 
 
 def render_blocks(frame: pd.DataFrame) -> RenderedTable:
@@ -82,14 +84,12 @@ def _dropped(method: str) -> str:
 def _caption(frame: pd.DataFrame, scored: set[str]) -> str:
     seeds = frame["seed"].nunique()
     spread = "mean ± sample standard deviation" if seeds > 1 else "value"
-    stream = "the geometric mean of that error and of what the adaptors miss of the residual stream"
     along = ""
-    if scored == set(RECOVERABILITIES):
-        rows = frame[frame["criterion"].isin(set(RECOVERABILITIES) - {RECOVERABILITY})]
-        names = " and ".join(method_title(method) for method in rows["method"].unique())
-        along = f"; for {names}, {stream}"
-    elif RECOVERABILITY not in scored:
-        along = f", here along the stream: {stream}"
+    if others := scored - {RECOVERABILITY}:
+        own = frame[frame["criterion"].isin(others)]["method"].unique()
+        who = f"; for {' and '.join(map(method_title, own))}," if RECOVERABILITY in scored else ", here"
+        what = " or ".join(f"{criterion_title(name)} ({CRITERIA[name].unit})" for name in sorted(others))
+        along = f"{who} {what}"
     recoverability = (
         f"R is the feature error that linear adaptors leave when the block is gone ({spread}){along}; "
         "s = R / τ, the lowest is dropped first; a progressive search then scores what is left again. "
