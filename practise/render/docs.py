@@ -35,9 +35,8 @@ from practise.render.names import (
     target_title,
 )
 from practise.render.tables.captions import seeds_caption
-from practise.render.tables.rankings import LEAST_CEILING
 from practise.render.tables.writing import TABLES, write_rendered
-from practise.render.tidy import SAMPLE_SETTING, best, groups, read_frame
+from practise.render.tidy import LEAST_CEILING, SAMPLE_SETTING, best, groups, read_frame
 from practise.settings.grid import Paths
 from practise.settings.params import Params
 

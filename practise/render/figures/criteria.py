@@ -14,8 +14,7 @@ from matplotlib.lines import Line2D
 from practise.render.figures.canvas import DECADE, INK, QUIET, draw_panels, plain_log_axis
 from practise.render.figures.labels import MOST_NAMES, Point, place_names
 from practise.render.names import number, shared_start
-from practise.render.tables.rankings import LEAST_CEILING
-from practise.render.tidy import BETWEEN_SEEDS, SAMPLE_SETTING, read_frame
+from practise.render.tidy import BETWEEN_SEEDS, LEAST_CEILING, SAMPLE_SETTING, read_frame
 from practise.scoring.registry import CRITERIA
 
 COSTS = [name for name in reversed(CRITERIA) if CRITERIA[name].unit]

@@ -14,8 +14,7 @@ from practise.render.names import (
     target_title,
 )
 from practise.render.tables.captions import SAMPLE_TITLES, constant_columns, sentence, setting_caption
-from practise.render.tables.rankings import LEAST_CEILING
-from practise.render.tidy import SAMPLE_SETTING, groups
+from practise.render.tidy import LEAST_CEILING, SAMPLE_SETTING, groups
 from practise.scoring.registry import CRITERIA
 
 SETS, BLOCKS, DIFFERENCE = "ρ, sets", "ρ, blocks", "Δρ, sets"

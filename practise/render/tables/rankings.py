@@ -17,7 +17,7 @@ from practise.evaluation.judging import Interval, ceiling, judge, regret, spearm
 from practise.evaluation.lost import Losses, read_lost
 from practise.render.names import RECOVERABILITY
 from practise.render.tables.results import Results
-from practise.render.tidy import BETWEEN_SEEDS, SAMPLE_SETTING
+from practise.render.tidy import BETWEEN_SEEDS, LEAST_CEILING, SAMPLE_SETTING
 from practise.schema import HowMany
 from practise.settings.grid import Trial, rank_trials
 from practise.settings.params import Params
@@ -25,8 +25,6 @@ from practise.settings.params import Params
 KINDS = {"sets": "random", "blocks": "alone"}
 """What criteria are judged by, in columns, and how the oracle's result calls these sets."""
 
-LEAST_CEILING = 0.5
-"""Where the oracle agrees less with itself, it says nothing of criteria."""
 FEWEST_SETS = 3
 """Of two sets, any two rankings agree or do not."""
 
