@@ -3,13 +3,15 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
 from PIL import Image
 
+from practise.evaluation.lost import write_lost
 from practise.files import write_csv, write_result
 from practise.pruning.plan import Pruning
 from practise.settings.grid import Cell, Paths, Trial, cells, rank_trials, source_trials
@@ -26,7 +28,17 @@ DEVICE = {
     "image_size": 128,
 }
 CALM = {"spread": 0.01, "standard_error": 0.004, "rounds": 100, "unstable": False}
+CRITERIA = ["random", "first_blocks", "latency", "feature_change", "output_divergence", "recoverability"]
+EVALUATED = 50
+"""Images on which criteria are compared."""
 DEFAULT = Path(__file__).parents[1] / "params.yaml"
+
+
+class Lost(NamedTuple):
+    """What the oracle says of a set, without the oracle's imports."""
+
+    kl: np.ndarray
+    right: np.ndarray
 
 
 def make_params(**changes: Any) -> Params:
@@ -37,14 +49,14 @@ def make_params(**changes: Any) -> Params:
     values = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
     values["grid"].update(methods=["bp_blocks", "practise"], targets=[4])
     values["latency"]["thinner"] = None
-    values["rank"]["counts"] = [1, 2, 3]
+    values["rank"]["criteria"] = list(CRITERIA)
     for key, value in changes.items():
         place = values
         *sections, last = key.split("__") if "__" in key else ("grid", key)
         for section in sections:
             place = place.setdefault(section, {})
         place[last] = value
-    for key in ("networks", "images", "num_images", "seeds"):
+    for key in ("networks", "images", "num_images", "seeds", "targets"):
         if f"rank__{key}" not in changes:
             values["rank"][key] = values["grid"][key][:1]
     if "sources__networks" not in changes:
@@ -107,7 +119,7 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
     for cell in cells(params):
         method = params.methods[cell.method]
         of_filters = method.criterion == "l1_filters"
-        recoverable = method.criterion == "recoverability"
+        recoverable = "recoverability" in method.criterion
         values = [
             10 ** float(rng.uniform(-2.4, -0.6)) if recoverable else float(i) for i in range(len(BLOCKS))
         ]
@@ -175,7 +187,7 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
             **{"dropped": list(pruning.dropped_blocks), "filters_removed": removed},
         }
     for trial in rank_trials(params):
-        write_result(paths.rank(trial), "rank", made_up_ranking(params, trial, rng), {})
+        write_ranking(params, trial, rng)
     for network in params.sources.networks:
         made = {"distance_before": 20000.0, "distance_after": 4000.0, "confidence": 0.97, "images": []}
         write_result(paths.synthesized(network), "synthesize", made, {})
@@ -223,51 +235,85 @@ def made_up_trial(params: Params, trial: Trial, rng: np.random.Generator) -> dic
     }
 
 
-def made_up_ranking(params: Params, study: Trial, rng: np.random.Generator) -> dict[str, Any]:
-    """Return a made-up comparison of criteria, in which recoverability follows the oracle up to noise."""
-    loss = np.round(np.linspace(6.0, 0.5, len(BLOCKS)) + rng.normal(0, 0.3, len(BLOCKS)), 4)
-    saved = np.round(rng.uniform(0.04, 0.07, len(BLOCKS)), 6)
-    noise = rng.normal(0, 1, len(BLOCKS))
-    scores: dict[str, Any] = {
-        "random": rng.permutation(len(BLOCKS)),
-        "first_blocks": np.arange(len(BLOCKS)),
-        "latency": np.ones(len(BLOCKS)),
-        "feature_change": np.exp(rng.normal(0, 1, len(BLOCKS))),
-        "output_divergence": np.exp(0.3 * loss + noise),
-        "recoverability": 0.003 * np.exp(0.5 * loss + 0.2 * noise),
+def write_ranking(
+    params: Params, trial: Trial, rng: np.random.Generator, blocks: Sequence[str] = BLOCKS
+) -> None:
+    """Write a made-up comparison of criteria, in which recoverability follows what is lost up to noise.
+
+    What a set of blocks loses is the same for every seed up to noise, and so is the set itself.
+    """
+    common = np.random.default_rng(1)
+    single, saved = (
+        common.permuted(np.geomspace(0.02, 0.4, len(blocks))),
+        common.uniform(0.04, 0.07, len(blocks)),
+    )
+    factors = common.lognormal(0, 0.5, EVALUATED)
+    names = tuple(params.rank.criteria)
+    orders = {
+        "random": rng.permutation(len(blocks)).astype(float),
+        "first_blocks": np.arange(len(blocks), dtype=float),
+        "latency": np.ones(len(blocks)),
     }
-    criteria = []
-    for name in (*params.rank.criteria, "oracle"):
-        values = loss if name == "oracle" else scores[name].astype(float)
-        per_latency = name not in ("random", "first_blocks")
-        order = np.argsort(values / saved if per_latency else values, kind="stable")
-        choices = [
-            {
-                "count": count,
-                "dropped_blocks": [BLOCKS[index] for index in sorted(order[:count])],
-                "latency_reduction": float(saved[order[:count]].sum()),
-                "top1": round(float(84.2 - loss[order[:count]].sum() + rng.normal(0, 0.3)), 4),
-            }
-            for count in params.rank.counts
-        ]
-        criteria.append(
-            {
-                "criterion": name,
-                "per_latency": per_latency,
-                "scores": dict(zip(BLOCKS, map(float, values), strict=True)),
-                "order": [BLOCKS[index] for index in order],
-                "choices": choices,
-            }
-        )
-    blocks = [
-        {"name": name, "latency_reduction": float(tau), "top1": round(84.2 - float(lost), 4)}
-        for name, tau, lost in zip(BLOCKS, saved, loss, strict=True)
-    ]
-    return {
+
+    def score(places: Sequence[int]) -> dict[str, float]:
+        """What each criterion says of a set."""
+        noise = np.random.default_rng([trial.seed, *places])
+        scores = {}
+        for name in names:
+            spread = 0.2 if "recoverability" in name else 1.0
+            cost = 0.3 * single[list(places)].sum() * np.exp(noise.normal(0, spread))
+            scores[name] = float(orders[name][list(places)].sum() if name in orders else cost)
+        return scores
+
+    def meets(places: Sequence[int], target: float) -> bool:
+        """Whether a set saves as much as wanted, and not much more."""
+        return len(places) == (target if target >= 1 else max(1, round(20 * target)))
+
+    alone = [score([place]) for place in range(len(blocks))]
+    choices = []
+    for name in names:
+        weighed = name not in ("random", "first_blocks")
+        worth = [one[name] / (tau if weighed else 1) for one, tau in zip(alone, saved, strict=True)]
+        ranked = np.argsort(worth, kind="stable").tolist()
+        for target in params.rank.targets:
+            count = next(count for count in range(1, 99) if meets(ranked[:count], target))
+            for search in params.rank.searches if weighed else ["lowest"]:
+                chosen = sorted(ranked[:count])
+                choices.append({"criterion": name, "search": search, "target": target, "blocks": chosen})
+    sets: dict[tuple[int, ...], str] = {(place,): "alone" for place in range(len(blocks))}
+    for size in (2, 3) * (params.rank.sets // 2):
+        sets.setdefault(tuple(sorted(common.choice(len(blocks), size, replace=False).tolist())), "random")
+    for choice in choices:
+        sets.setdefault(tuple(choice["blocks"]), "chosen")
+    means = np.array([single[list(places)].sum() * rng.lognormal(0, 0.1) for places in sets])
+    kl = means[:, None] * factors * rng.lognormal(0, 0.2, (len(sets), EVALUATED))
+    right = rng.uniform(size=kl.shape) < 0.84 - 0.1 * kl
+    lost = [Lost(kl=kl[row].astype(np.float32), right=right[row]) for row in range(len(kl))]
+    right_original = np.arange(EVALUATED) < 0.84 * EVALUATED
+    told = {
         "method": params.rank.method,
         "preset": params.methods[params.rank.method].preset,
-        "num_evaluation": 656,
-        "top1_original": 84.2,
-        "blocks": blocks,
-        "criteria": criteria,
+        "recipe": {},
+        "num_evaluation": EVALUATED,
+        "top1_original": 100 * float(right_original.mean()),
+        "blocks": [
+            {"name": name, "latency_reduction": float(tau)} for name, tau in zip(blocks, saved, strict=True)
+        ],
+        "sets": [
+            {
+                "blocks": [blocks[place] for place in places],
+                "kind": kind,
+                "meets": [target for target in params.rank.targets if meets(places, target)],
+                "kl": float(one.kl.mean(dtype="float64")),
+                "top1": 100 * float(one.right.mean()),
+                "scores": score(places),
+            }
+            for (places, kind), one in zip(sets.items(), lost, strict=True)
+        ],
+        "choices": [
+            {**choice, "blocks": [blocks[place] for place in choice["blocks"]]} for choice in choices
+        ],
     }
+    paths = Paths.of(params)
+    write_result(paths.rank(trial), "rank", told, {})
+    write_lost(paths.lost(trial), lost, right_original)

@@ -221,8 +221,19 @@ def test_every_picture_of_a_region_is_there_with_its_numbers_in_words(project: P
     ]
     assert all(Path(path).is_file() for _, path in pictures)
     frame = read_frame(Paths.of(project).tables / "criteria.csv")
-    ours = frame.loc[frame["criterion"] == "recoverability", "rank_correlation"].iloc[0]
+    ours = frame.loc[frame["criterion"] == "recoverability", "correlation_sets"].iloc[0]
     assert f"recoverability {ours:.2f}" in pictures[1][0]
+
+
+def test_a_study_without_a_table_is_rendered_without_it_and_the_figure_of_its_name(project: Params) -> None:
+    docs(project)
+    folder = FOLDER / "default"
+    for path in [*folder.glob("criteria.*"), *folder.glob("oracle.*")]:
+        path.unlink()
+    write_text("README.md", PAGE.format(study="default", region="table"))
+    written = {path.name for path in render(folder, [Path("README.md")])}
+    assert {"schemes.md", "tradeoff.png", "README.md"} <= written
+    assert not [name for name in written if name.startswith(("criteria", "oracle"))]
 
 
 def test_the_cost_is_the_sum_of_the_runs(project: Params) -> None:

@@ -26,8 +26,10 @@ from practise.render.figures.sources import draw_sources
 from practise.render.figures.tradeoff import draw_tradeoff
 from practise.render.figures.writing import FIGURES, write_figures
 from practise.render.methods import METHODS, method_title
+from practise.render.names import RECOVERABILITIES, RECOVERABILITY, criterion_title
 from practise.render.tables.writing import TABLES as TABLES_MADE
-from practise.render.tidy import frame_csv
+from practise.render.tidy import frame_csv, read_frame
+from practise.scoring.registry import CRITERIA
 from practise.stages import figures, tables
 
 TABLES = Path("tables")
@@ -175,28 +177,59 @@ def test_tradeoff_names_every_scheme_without_names_that_overlap() -> None:
         assert not any(box.count_overlaps(boxes[:index]) for index, box in enumerate(boxes))
 
 
-def test_criteria_show_the_mean_of_each_block_over_the_seeds() -> None:
+def test_criteria_show_the_mean_of_each_set_over_the_seeds_and_mark_the_chosen_ones() -> None:
     make_tables(rank__seeds=[0, 1, 2])
-    frame = pd.read_csv(TABLES / "oracle.csv")
+    frame = read_frame(TABLES / "oracle.csv")
+    criteria = read_frame(TABLES / "criteria.csv").set_index("criterion")
     with project_style():
         figure = draw_criteria(TABLES)
-    names = ["recoverability", "feature_change", "output_divergence"]
+    names = ["recoverability", "output_divergence", "feature_change"]
     assert len(figure.axes) == 3
     for ax, criterion in zip(figure.axes, names, strict=True):
-        own = frame[frame["criterion"] == criterion].groupby("block")[["score", "top1"]].mean()
-        drawn = [line.get_xydata()[0] for line in ax.get_lines() if line.get_marker() == "o"]
-        np.testing.assert_allclose(drawn, own.loc[BLOCKS])
-        assert {name.removeprefix("blocks.") for name in BLOCKS} <= {text.get_text() for text in ax.texts}
-    rows = pd.read_csv(TABLES / "criteria.csv").query("criterion == 'recoverability' and count == 1")
-    mean, std = rows["rank_correlation"].mean(), rows["rank_correlation"].std(ddof=1)
-    assert figure.axes[0].get_title(loc="left") == f"recoverability\nρ = {mean:.2f} ± {std:.2f}"
+        own, row = frame[frame["criterion"] == criterion], criteria.loc[criterion]
+        chosen = set(row["dropped_blocks"].split("; "))
+        own = own[(own["kind"] != "chosen") | own["dropped_blocks"].isin(chosen)]
+        means = own.groupby("dropped_blocks", sort=False)[["score", "kl"]].mean()
+        marks = [line for line in ax.get_lines() if line.get_marker() in ("o", "D")]
+        np.testing.assert_allclose([line.get_xydata()[0] for line in marks], means)
+        assert sum(line.get_marker() == "D" for line in marks) == len(chosen)
+        words = {text.get_text() for text in ax.texts}
+        assert {name.removeprefix("blocks.") for name in BLOCKS} <= words
+        value, low, high = (row[f"correlation{end}_sets"] for end in ("", "_low", "_high"))
+        ceiling = row["ceiling_sets"]
+        told = f"ρ = {value:.2f} [{low:.2f}, {high:.2f}], ceiling {ceiling:.2f}".replace("-", "−")
+        assert told in words and ax.get_title(loc="left") == criterion_title(criterion)
+
+
+def test_criteria_have_every_mark_in_the_legend_and_no_words_that_are_cut() -> None:
+    make_tables(rank__seeds=[0, 1, 2])
+    with project_style():
+        figure = draw_criteria(TABLES)
+        figure.draw_without_rendering()
+    (legend,) = figure.legends
+    stages = [f"blocks.{stage}" for stage in (1, 2, 3, 4)]
+    kinds = ["a random set", "chosen by the criterion"]
+    assert [text.get_text() for text in legend.get_texts()] == [*stages, *kinds]
+    labels = [text for ax in figure.axes for text in (*ax.texts, ax.xaxis.label, ax.yaxis.label)]
+    for text in [*labels, *figure.texts, *legend.get_texts()]:
+        if text.get_text():
+            box = text.get_window_extent()
+            assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, text
+
+
+def test_criteria_of_an_oracle_that_contradicts_itself_are_told_no_correlation() -> None:
+    make_tables(rank__seeds=[0, 1, 2])
+    read_frame(TABLES / "criteria.csv").assign(ceiling_sets=0.3).to_csv(TABLES / "criteria.csv", index=False)
+    with project_style():
+        words = texts_of(draw_criteria(TABLES))
+    assert "ceiling 0.30" in words and not any(text.startswith("ρ") for text in words)
 
 
 @pytest.mark.parametrize(("spread", "scale"), [(1.5, "linear"), (200.0, "log")])
 def test_criteria_have_a_logarithmic_axis_only_over_decades(spread: float, scale: str) -> None:
     make_tables(rank__seeds=[0])
     frame = pd.read_csv(TABLES / "oracle.csv")
-    frame["score"] = np.geomspace(1.0, spread, len(BLOCKS))[frame["position"] - 1]
+    frame["score"] = frame["dropped_blocks"].map({BLOCKS[0]: 1.0}).fillna(spread)
     frame.to_csv(TABLES / "oracle.csv", index=False)
     with project_style():
         assert {ax.get_xscale() for ax in draw_criteria(TABLES).axes} == {scale}
@@ -261,6 +294,25 @@ def test_recoverability_shows_the_mean_of_each_block_and_fills_those_dropped() -
         assert same_color(line.get_markerfacecolor(), "white") != own["dropped"].any()
     counts = [f"{count}/3" for count in ours.groupby("block", sort=False)["dropped"].sum() if count]
     assert [text for text in texts_of(figure) if text.endswith("/3")][-len(counts) :] == counts
+
+
+def test_recoverabilities_of_two_units_have_an_axis_each() -> None:
+    plain = {"criterion": RECOVERABILITY, "loss": "mimic", "preset": "official"}
+    make_tables(methods=["practise", "practise_official"], methods__practise_official=plain, seeds=[0])
+    _, other = RECOVERABILITIES
+    with project_style():
+        figure = draw_recoverability(TABLES)
+        left, _, right = figure.axes
+    assert left.get_ylabel() == "recoverability R\n(mean squared error)"
+    assert right.get_ylabel() == f"{CRITERIA[other].title}\n({CRITERIA[other].unit})"
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {
+        "PRACTISE (right axis)",
+        "PRACTISE official",
+    }
+    frame = pd.read_csv(TABLES / "blocks.csv")
+    for ax, method in ((left, "practise_official"), (right, "practise")):
+        drawn = [line.get_ydata()[0] for line in ax.get_lines() if line.get_markersize() == 9]
+        assert drawn == frame.loc[frame["method"] == method, "score"].tolist()
 
 
 def test_recoverability_does_not_change_with_measured_times() -> None:

@@ -9,13 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
-from render_results import BLOCKS, make_params, run_python, write_results
+from render_results import BLOCKS, CRITERIA, make_params, run_python, write_results
+from scipy.stats import rankdata, spearmanr
 
 from practise.errors import FileError
+from practise.evaluation.lost import Losses, read_lost
 from practise.files import read_result, write_result
 from practise.render.formats import DASH, RenderedTable, Strong, to_html, to_markdown, to_tex
 from practise.render.names import block_list, criterion_title, mean_and_std, number, scientific
 from practise.render.tables.frames import FEWSHOT_COLUMNS, preset_title, thin
+from practise.render.tables.rankings import criteria_frame
 from practise.render.tables.writing import TABLES, write_tables
 from practise.render.tidy import frame_csv, parse_frame, read_frame
 from practise.settings.grid import Cell, Paths, cells, rank_trials
@@ -128,6 +131,7 @@ def test_markdown_latex_and_html_hold_the_same_cells(default_grid: Grid) -> None
         assert [[html.unescape(cell) for cell in row] for row in in_html] == rows
         tex = re.sub(r"\\textbf{(.*?)}", r"**\1**", default_grid.text(f"{name}.tex"))
         plain = tex.replace(r"$\pm$", "±").replace("---", DASH).replace(r"\_", "_").replace(r"\%", "%")
+        plain = plain.replace(r"$\rho$", "ρ").replace(r"$\Delta$", "Δ").replace(r"$\Sigma$", "Σ")
         plain = plain.replace(r"$\tau$", "τ").replace("$-$", "−").replace(r"\{", "{").replace(r"\}", "}")
         in_tex = [
             line.removesuffix(r" \\").split(" & ") for line in plain.splitlines() if line.endswith(r" \\")
@@ -141,8 +145,9 @@ def test_results_of_an_earlier_larger_grid_stay_out() -> None:
     write_tables(smaller, OUT)
     assert pd.read_csv(OUT / "fewshot.csv")["seed"].tolist() == [1, 1]
     assert set(pd.read_csv(OUT / "recovery.csv")["target_reduction"]) == {0.2}
-    for name in ("blocks", "criteria", "oracle"):
+    for name in ("blocks", "oracle"):
         assert set(pd.read_csv(OUT / f"{name}.csv")["seed"]) == {1}
+    assert set(pd.read_csv(OUT / "criteria.csv")["seeds"]) == {1}
 
 
 @pytest.mark.parametrize(
@@ -185,8 +190,12 @@ def test_one_seed_has_no_spread_anywhere() -> None:
     params = make_params(seeds=[7])
     write_results(params)
     write_tables(params, OUT)
-    for name in ("schemes", "fewshot", "criteria", "oracle", "blocks", "recovery"):
+    for name in ("schemes", "fewshot", "oracle", "blocks", "recovery"):
         assert "±" not in (OUT / f"{name}.md").read_text()
+    criteria = (OUT / "criteria.md").read_text()
+    header, *body = markdown_rows(criteria)
+    assert not any("±" in row[header.index("KL at 4 blocks")] for row in body)
+    assert "over seeds" not in criteria and body[-2][1:] == [DASH] * (len(header) - 1)
     for name in ("metrics", "latency_metrics"):
         assert "_std" not in (OUT / f"{name}.json").read_text()
 
@@ -441,42 +450,77 @@ def test_thinner_networks_stand_behind_the_blocks() -> None:
     assert last["Reduction %"] == f"{100 * frame['reduction'].iloc[-1]:.2f}"
 
 
-def spearman(one: list[float], other: list[float]) -> float:
-    """Spearman's correlation by the textbook formula; no ties."""
-    ranks = [np.argsort(np.argsort(values)) for values in (one, other)]
-    count = len(one)
-    return 1 - 6 * float(np.sum((ranks[0] - ranks[1]) ** 2)) / (count * (count**2 - 1))
+def judged(params: Params) -> list[tuple[dict[str, Any], Losses]]:
+    """Return the results of the comparison of criteria, trial by trial, as they are in the files."""
+    paths = Paths.of(params)
+    return [
+        (read_result(paths.rank(trial), "rank"), read_lost(paths.lost(trial)))
+        for trial in rank_trials(params)
+    ]
 
 
-def test_criteria_are_judged_by_the_oracle_of_all_seeds_and_the_oracle_by_the_others() -> None:
+def test_criteria_are_judged_by_the_mean_loss_of_all_seeds() -> None:
     params = make_params(rank__seeds=[0, 1, 2])
     write_results(params)
-    write_tables(params, OUT)
-    results = {
-        trial.seed: json.loads(Paths.of(params).rank(trial).read_text())["result"]
-        for trial in rank_trials(params)
-    }
-    lost = {
-        seed: [result["top1_original"] - block["top1"] for block in result["blocks"]]
-        for seed, result in results.items()
-    }
-    frame = pd.read_csv(OUT / "criteria.csv")
-    assert len(frame) == 3 * 7 * 3
-    for (seed, name), rows in frame.groupby(["seed", "criterion"]):
-        criterion = next(each for each in results[seed]["criteria"] if each["criterion"] == name)
-        judges = [other for other in lost if name != "oracle" or other != seed]
-        truth = np.mean([lost[judge] for judge in judges], axis=0)
-        if name == "latency":
-            assert rows["rank_correlation"].isna().all()
-        else:
-            expected = spearman([criterion["scores"][block] for block in BLOCKS], truth)
-            assert rows["rank_correlation"].tolist() == pytest.approx([expected] * 3)
-        oracles = [results[judge]["criteria"][-1]["order"] for judge in judges]
-        places = np.array([[order.index(block) for block in BLOCKS] for order in oracles]).mean(axis=0)
-        if len(set(places)) == len(places):
-            expected = spearman([criterion["order"].index(block) for block in BLOCKS], places)
-            assert rows["rank_correlation_per_latency"].tolist() == pytest.approx([expected] * 3)
-        assert rows["top1"].tolist() == [choice["top1"] for choice in criterion["choices"]]
+    frame, trials = criteria_frame(params).set_index("criterion"), judged(params)
+    for column, kind in (("sets", "random"), ("blocks", "alone")):
+        rows = [place for place, one in enumerate(trials[0][0]["sets"]) if one["kind"] == kind]
+        kl = np.array([losses.kl[rows].mean(1) for _, losses in trials])
+        itself = [spearmanr(kl[one], np.delete(kl, one, axis=0).mean(0)).statistic for one in range(3)]
+        assert frame[f"ceiling_{column}"].tolist() == pytest.approx([np.mean(itself)] * len(frame))
+        assert set(frame[f"num_{column}"]) == {len(rows)}
+        for name in CRITERIA:
+            scores = [[result["sets"][row]["scores"][name] for row in rows] for result, _ in trials]
+            row = frame.loc[name]
+            if np.ptp(scores, axis=1).min() == 0:
+                assert pd.isna(row[f"correlation_{column}"])
+                continue
+            mean = np.mean([spearmanr(own, kl.mean(0)).statistic for own in scores])
+            assert row[f"correlation_{column}"] == pytest.approx(mean)
+            assert row[f"correlation_low_{column}"] <= mean <= row[f"correlation_high_{column}"]
+            if name != "recoverability":
+                less = frame.loc["recoverability", f"correlation_{column}"]
+                assert row[f"difference_{column}"] == pytest.approx(mean - less)
+
+
+def test_a_choice_is_held_against_the_best_set_known_that_meets_the_target() -> None:
+    params = make_params(targets=[2, 4], rank__targets=[2, 4], rank__seeds=[0, 1, 2])
+    write_results(params)
+    frame, trials = criteria_frame(params), judged(params)
+    assert len(frame) == 2 * len(CRITERIA)
+    for target, rows in frame.groupby("target_reduction"):
+        known: dict[tuple[str, ...], list[float]] = {}
+        for result, losses in trials:
+            for place, one in enumerate(result["sets"]):
+                if target in one["meets"]:
+                    known.setdefault(tuple(one["blocks"]), []).append(losses.kl[place].mean())
+        best = min(known, key=lambda blocks: np.mean(known[blocks]))
+        assert set(rows["best_known"]) == {" ".join(best)}
+        for row in rows.itertuples():
+            kl, lost = [], []
+            for result, losses in trials:
+                choice = next(
+                    one["blocks"]
+                    for one in result["choices"]
+                    if (one["criterion"], one["target"]) == (row.criterion, target)
+                )
+                place = [one["blocks"] for one in result["sets"]].index(choice)
+                kl.append(losses.kl[place].mean())
+                lost.append(100 * (losses.right_original.mean() - losses.right[place].mean()))
+            assert row.kl == pytest.approx(np.mean(kl))
+            assert row.kl_std == pytest.approx(np.std(kl, ddof=1), rel=1e-4)
+            assert row.regret == pytest.approx(np.mean(kl) - np.mean(known[best]), abs=1e-6)
+            assert row.regret_low <= row.regret <= row.regret_high
+            assert row.top1_lost == pytest.approx(np.mean(lost))
+
+
+def test_a_comparison_without_its_losses_is_refused() -> None:
+    params = make_params(seeds=[0])
+    write_results(params)
+    missing = Paths.of(params).lost(rank_trials(params)[0])
+    missing.unlink()
+    with pytest.raises(FileError, match=f"{missing}: no such file"):
+        write_tables(params, OUT)
 
 
 def test_claims_are_differences_of_the_same_seeds_to_the_best_of_the_rivals() -> None:
@@ -510,11 +554,10 @@ def test_claims_are_differences_of_the_same_seeds_to_the_best_of_the_rivals() ->
     assert set(frame.index) - set(pairs) == {
         ("macs", "filters"), ("ranking", "recoverability"), ("choice", "recoverability")
     }  # fmt: skip
-    criteria = pd.read_csv(OUT / "criteria.csv")
-    means = criteria.groupby("criterion")[["rank_correlation", "top1"]].mean()
-    for claim, column in {"ranking": "rank_correlation", "choice": "top1"}.items():
-        change = means.loc[["feature_change", "output_divergence"], column].max()
-        difference = means.loc["recoverability", column] - change
+    criteria = pd.read_csv(OUT / "criteria.csv").set_index("criterion")
+    for claim, column, sign in (("ranking", "correlation_sets", 1), ("choice", "kl", -1)):
+        values = sign * criteria[column]
+        difference = values["recoverability"] - values[["feature_change", "output_divergence"]].max()
         assert frame.loc[(claim, "recoverability"), "difference_mean"] == pytest.approx(difference)
 
 
@@ -536,37 +579,70 @@ def test_claims_about_criteria_alone_have_no_target() -> None:
     assert {row[header.index("Target")] for row in body} == {DASH} and "nan" not in text
 
 
-def test_the_best_criterion_is_bold_and_never_the_oracle() -> None:
+def test_differences_are_bold_where_their_interval_leaves_out_zero() -> None:
+    params = make_params(targets=[0.1, 0.2], rank__targets=[0.1, 0.2], rank__seeds=[0, 1, 2])
+    write_results(params)
+    write_tables(params, OUT)
+    frame = pd.read_csv(OUT / "criteria.csv").drop_duplicates("criterion")
+    text = (OUT / "criteria.md").read_text()
+    header, *body = markdown_rows(text)
+    assert [row[0] for row in body[-2:]] == ["the oracle with itself", "best set known"]
+    assert "Search" not in header and "by the search progressive" in " ".join(text.split())
+    shown = {row[0]: dict(zip(header, row, strict=True)) for row in body}
+    for row in frame.itertuples():
+        cell = shown[criterion_title(row.criterion)]["Δρ, sets"]
+        assert cell.startswith("**") == (row.difference_low_sets > 0 or row.difference_high_sets < 0)
+        assert cell == DASH if row.criterion == "recoverability" else "[" in cell
+    assert shown["the oracle with itself"]["ρ, sets"] == f"{frame['ceiling_sets'].iloc[0]:.2f}"
+    assert "at 10 % " in text.rpartition("Best set known: ")[2]
+
+
+def test_several_searches_have_a_row_each() -> None:
+    params = make_params(rank__searches=["lowest", "progressive"], rank__seeds=[0, 1])
+    write_results(params)
+    write_tables(params, OUT)
+    header, *body = markdown_rows((OUT / "criteria.md").read_text())
+    rows = [row[: header.index("Search") + 1] for row in body[:-2]]
+    assert rows[:4] == [
+        ["random", "lowest"],
+        ["first blocks", "lowest"],
+        ["latency alone", "lowest"],
+        ["latency alone", "progressive"],
+    ]
+
+
+def test_where_the_oracle_does_not_agree_with_itself_no_correlation_is_shown() -> None:
     params = make_params(rank__seeds=[0, 1, 2])
     write_results(params)
     write_tables(params, OUT)
-    frame = pd.read_csv(OUT / "criteria.csv")
-    header, *body = markdown_rows((OUT / "criteria.md").read_text())
-    assert [row[0] for row in body][-1] == "oracle" and "**" not in " ".join(body[-1])
-    for count in (1, 2, 3):
-        column = header.index(f"Top-1 % without {count} block{'s' if count > 1 else ''}")
-        means = frame[frame["count"] == count].groupby("criterion")["top1"].mean()
-        winner = criterion_title(means.drop("oracle").idxmax())
-        bold = {row[0]: row[column] for row in body if row[column].startswith("**")}
-        assert list(bold) == [winner]
-        assert bold[winner].startswith(f"**{means.drop('oracle').max():.1f} ± ")
+    frame = read_frame(OUT / "criteria.csv").assign(ceiling_sets=0.3)
+    header, *body = markdown_rows(to_markdown(TABLES["criteria"].render(frame)))
+    shown = [dict(zip(header, row, strict=True)) for row in body]
+    assert {row["ρ, sets"] for row in shown} == {DASH, "0.30"}
+    assert {row["Δρ, sets"] for row in shown} == {DASH}
+    assert "[" in shown[-3]["ρ, blocks"]
 
 
-def test_the_oracle_table_has_the_accuracy_without_each_block_and_everyones_place() -> None:
+def test_the_oracle_table_has_the_loss_without_each_set_and_everyones_place() -> None:
     params = make_params(rank__seeds=[0, 1])
     write_results(params)
     write_tables(params, OUT)
-    results = [
-        json.loads(Paths.of(params).rank(trial).read_text())["result"] for trial in rank_trials(params)
-    ]
+    trials = judged(params)
+    places = [place for place, one in enumerate(trials[0][0]["sets"]) if one["kind"] != "chosen"]
     header, *body = markdown_rows((OUT / "oracle.md").read_text())
-    assert [row[0] for row in body] == BLOCKS
-    for position, row in enumerate(body):
-        top1 = [result["blocks"][position]["top1"] for result in results]
-        shown = dict(zip(header, row, strict=True))
-        assert shown["Top-1 % without it"] == f"{np.mean(top1):.1f} ± {np.std(top1, ddof=1):.1f}"
-        places = [result["criteria"][5]["order"].index(row[0]) + 1 for result in results]
-        assert shown["recoverability"] == f"{np.mean(places):.1f}"
+    assert header[-len(CRITERIA) :] == [criterion_title(name) for name in CRITERIA]
+    assert len(body) == len(places)
+    for place, row in zip(places, body, strict=True):
+        shown, one = dict(zip(header, row, strict=True)), trials[0][0]["sets"][place]
+        assert (shown["Dropped"], shown["Drawn"]) == (block_list([" ".join(one["blocks"])]), one["kind"])
+        kl = [losses.kl[place].mean() for _, losses in trials]
+        assert shown["KL"] == f"{np.mean(kl):.3f} ± {np.std(kl, ddof=1):.3f}"
+        alike = [other for other in places if trials[0][0]["sets"][other]["kind"] == one["kind"]]
+        scores = [
+            np.mean([result["sets"][other]["scores"]["recoverability"] for result, _ in trials])
+            for other in alike
+        ]
+        assert shown["recoverability"] == f"{rankdata(scores)[alike.index(place)]:.1f}"
 
 
 def test_all_images_have_a_column_of_their_own_after_the_numbers() -> None:

@@ -60,20 +60,24 @@ def judge(
         By criterion; None where it scores all sets alike.
     """
     able = {name: own for name, own in scores.items() if all(np.ptp(one) > 0 for one in own)}
-    whole = _correlations(able, kl.mean(2).mean(0))
+    whole = {name: float(_correlations(own, kl.mean(2).mean(0))) for name, own in able.items()}
     generator = np.random.default_rng(seed)
     num_seeds, num_sets, num_images = kl.shape
-    resampled: dict[str, list[float]] = {name: [] for name in able}
+    draws = []
     for _ in range(RESAMPLES):
         weights = generator.multinomial(num_images, np.full(num_images, 1 / num_images)) / num_images
         sets = generator.integers(num_sets, size=num_sets)
         seeds = generator.integers(num_seeds, size=num_seeds)
         lost = (kl @ weights)[seeds].mean(0)[sets]
-        if np.ptp(lost) == 0:
-            continue
-        drawn = {name: own[seeds][:, sets] for name, own in able.items()}
-        for name, value in _correlations(drawn, lost).items():
-            resampled[name].append(value)
+        if np.ptp(lost) > 0:
+            draws.append((seeds, sets, lost))
+    resampled = {name: np.empty(0) for name in able}
+    if draws:
+        by_seeds, by_sets, losses = map(np.stack, zip(*draws, strict=True))
+        resampled = {
+            name: _correlations(own[by_seeds[:, :, None], by_sets[:, None, :]], losses)
+            for name, own in able.items()
+        }
     found: dict[str, Judged | None] = dict.fromkeys(scores)
     for name in able:
         difference = None
@@ -125,18 +129,31 @@ def spearman(one: np.ndarray, other: np.ndarray) -> float:
     >>> spearman(np.array([1.0, 2.0, 9.0]), np.array([3.0, 2.0, 1.0]))
     -1.0
     """
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
-        return float("nan")
-    return round(float(np.corrcoef(rankdata(one), rankdata(other))[0, 1]), 12)
+    return float(_spearman(one, other))
 
 
-def _correlations(scores: Mapping[str, np.ndarray], lost: np.ndarray) -> dict[str, float]:
-    """The correlation of each criterion, mean over the seeds; a seed that scores all alike says nothing."""
-    found = {}
-    for name, own in scores.items():
-        values = [spearman(one, lost) for one in own]
-        found[name] = float(np.nanmean(values)) if not np.isnan(values).all() else 0.0
-    return found
+def _spearman(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The same along the last axis."""
+    ours, theirs = (ranks - ranks.mean(-1, keepdims=True) for ranks in (_ranks(one), _ranks(other)))
+    size = np.sqrt((ours**2).sum(-1) * (theirs**2).sum(-1))
+    together = (ours * theirs).sum(-1)
+    return np.where(size > 0, np.round(together / np.where(size > 0, size, 1.0), 12), np.nan)
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    return np.asarray(rankdata(values, axis=-1))
+
+
+def _correlations(scores: np.ndarray, lost: np.ndarray) -> np.ndarray:
+    """The correlation of a criterion, mean over the seeds; a seed that scores all alike says nothing.
+
+    Args:
+        scores: [..., seeds, sets].
+        lost: [..., sets].
+    """
+    values = _spearman(scores, lost[..., None, :])
+    says = ~np.isnan(values)
+    return np.where(says, values, 0.0).sum(-1) / np.maximum(1, says.sum(-1))
 
 
 def _interval(value: float, resampled: Sequence[float] | np.ndarray) -> Interval:

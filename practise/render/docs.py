@@ -22,7 +22,7 @@ from practise.errors import FileError, guess
 from practise.files import atomic, write_text
 from practise.latency.milliseconds import reduced_ms
 from practise.render.cost import cost_sentence, read_cost, write_cost
-from practise.render.figures.writing import write_figures
+from practise.render.figures.writing import FIGURES, write_figures
 from practise.render.formats import Strong, arrange, to_markdown
 from practise.render.methods import method_title
 from practise.render.names import (
@@ -35,9 +35,8 @@ from practise.render.names import (
     target_title,
 )
 from practise.render.tables.captions import seeds_caption
-from practise.render.tables.rankings import LEAST_CEILING
 from practise.render.tables.writing import TABLES, write_rendered
-from practise.render.tidy import SAMPLE_SETTING, best, groups, read_frame
+from practise.render.tidy import LEAST_CEILING, SAMPLE_SETTING, best, groups, read_frame
 from practise.settings.grid import Paths
 from practise.settings.params import Params
 
@@ -111,10 +110,11 @@ def render(folder: Path, to_fill: list[Path]) -> list[Path]:
     Raises:
         FileError: A page names a region that does not exist, or a file that a region reads is missing.
     """
-    for name in TABLES:
-        if (folder / f"{name}.csv").is_file():  # a table may be younger than the copies of a study
-            write_rendered(name, read_frame(folder / f"{name}.csv"), folder, formats=("md",))
-    write_figures(folder, folder, formats=("svg", "png"))
+    # A table, and the figure of its name, may be younger than the copies of a study.
+    younger = {name for name in TABLES if not (folder / f"{name}.csv").is_file()}
+    for name in TABLES.keys() - younger:
+        write_rendered(name, read_frame(folder / f"{name}.csv"), folder, formats=("md",))
+    write_figures(folder, folder, formats=("svg", "png"), names=FIGURES.keys() - younger)
     filled = [page for page in to_fill if fill(page, folder)]
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) + filled
 

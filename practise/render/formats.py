@@ -28,6 +28,8 @@ _TEX_ESCAPES = {
     "−": r"$-$",
     "·": r"$\cdot$",
     "Δ": r"$\Delta$",
+    "Σ": r"$\Sigma$",
+    "ρ": r"$\rho$",
     "τ": r"$\tau$",
     "†": r"\dag{}",
     "‡": r"\ddag{}",

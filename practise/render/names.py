@@ -14,6 +14,9 @@ from practise.scoring.registry import CRITERIA
 RECOVERABILITY = "recoverability"
 """The criterion whose score is R(B)."""
 
+RECOVERABILITIES = (RECOVERABILITY, "stream_recoverability")
+"""The criteria that look at what is left after a recovery by adaptors alone."""
+
 
 def criterion_title(criterion: str) -> str:
     """Return how a criterion is called in tables and figures; one that is no entry, by its key."""
@@ -68,12 +71,12 @@ def is_shared(std: float) -> bool:
 def number(value: float, digits: int, *, signed: bool = False) -> str:
     """Return `value` with fixed decimals and a true minus sign; a missing value is a dash, never 0.
 
-    >>> number(-1.25, 1), number(float("nan"), 1), number(2, 1, signed=True)
-    ('−1.2', '—', '+2.0')
+    >>> number(-1.25, 1), number(float("nan"), 1), number(2, 1, signed=True), number(-0.01, 1)
+    ('−1.2', '—', '+2.0', '0.0')
     """
     if pd.isna(value):
         return DASH
-    return f"{value:{'+' if signed else ''}.{digits}f}".replace("-", "−")
+    return f"{value:{'+' if signed else ''}z.{digits}f}".replace("-", "−")
 
 
 def scientific(values: Iterable[float]) -> str:

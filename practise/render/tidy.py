@@ -29,6 +29,9 @@ REDUCTION_AT, UNSTABLE_AT = "measured_reduction_batch", "unstable_batch"
 BETWEEN_SEEDS = "; "
 """What stands between the `dropped_blocks` of several seeds, in frames with one row for all of them."""
 
+LEAST_CEILING = 0.5
+"""Where the oracle agrees less with itself, it says nothing of criteria."""
+
 WORDS = (
     *("network", "images", "method", "style", "preset", "match", "criterion", "search", "loss", "pruned"),
     *("kind", "evaluation", "block", "dropped_block", "dropped_blocks", "best_known", "paper_source"),

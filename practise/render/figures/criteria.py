@@ -11,11 +11,10 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from practise.render.figures.canvas import DECADE, QUIET, draw_panels, plain_log_axis
+from practise.render.figures.canvas import DECADE, INK, QUIET, draw_panels, plain_log_axis
 from practise.render.figures.labels import MOST_NAMES, Point, place_names
-from practise.render.names import criterion_title, number, shared_start
-from practise.render.tables.rankings import LEAST_CEILING
-from practise.render.tidy import BETWEEN_SEEDS, SAMPLE_SETTING, read_frame
+from practise.render.names import number, shared_start
+from practise.render.tidy import BETWEEN_SEEDS, LEAST_CEILING, SAMPLE_SETTING, read_frame
 from practise.scoring.registry import CRITERIA
 
 COSTS = [name for name in reversed(CRITERIA) if CRITERIA[name].unit]
@@ -42,23 +41,28 @@ def draw_criteria(tables: Path) -> Figure:
         costs,
         keys,
         title="What criteria say of blocks, and what is lost without them",
-        note=f"Filled: a block{named} dropped alone; open: a random set of blocks; the network recovered "
-        f"({seeds}). Red: the sets that the criterion chooses. ρ: Spearman's rank correlation over the "
-        "random sets with the middle 90 % of resamples; ceiling: the oracle's with itself.",
+        note=f"Each mark is a network without some blocks, recovered ({seeds}); a filled one lacks "
+        f"a single block{named}. ρ: Spearman's rank correlation over the random sets with the middle 90 % of "
+        "resamples; ceiling: the oracle's with itself.",
         legend=_legend(colors),
         panel_height=3.6,
         always=("criterion",),
         columns=3,
     )
+    drawn: list[tuple[Axes, pd.DataFrame]] = []
     for ax, setting, cells, _ in panels:
-        same = (criteria[list(keys)] == list(setting)).all(axis=1)
-        ax.set_title(f"{ax.get_title(loc='left')}\n{_correlation(criteria[same].iloc[0])}")
-        sets = _sets(cells)
-        _draw_sets(ax, sets, colors, _chosen(criteria[same]))
+        rows = criteria[(criteria[list(keys)] == list(setting)).all(axis=1)]
+        ax.set_title(ax.get_title(loc="left"), pad=22)
+        words = _correlation(rows.iloc[0])
+        ax.annotate(words, (0, 1), (0, 8), "axes fraction", "offset points", fontsize=9, color=INK)
+        chosen, sets = _chosen(rows), _sets(cells)
+        sets = sets[(sets["kind"] != "chosen") | sets.index.isin(chosen)]  # others are chosen by others
+        _draw_sets(ax, sets, colors, chosen)
         _dress(ax, sets, str(setting[-1]))
         _set_heights(ax, _sets(costs[(costs[list(SAMPLE_SETTING)] == list(setting[:-1])).all(axis=1)]))
-    for ax, _, cells, _ in panels:
-        _name(ax, cells, colors)
+        drawn.append((ax, sets))
+    for ax, sets in drawn:
+        _name(ax, sets, colors)
     return figure
 
 
@@ -94,8 +98,6 @@ def _correlation(row: pd.Series) -> str:
 def _draw_sets(ax: Axes, sets: pd.DataFrame, colors: dict[str, str], chosen: set[str]) -> None:
     for name, one in sets.iterrows():
         alone, picked = one["kind"] == "alone", name in chosen
-        if one["kind"] == "chosen" and not picked:
-            continue  # by another criterion
         color = CHOSEN if picked else colors[str(name)] if alone else QUIET
         ax.errorbar(
             one["score"],
@@ -121,7 +123,7 @@ def _dress(ax: Axes, sets: pd.DataFrame, criterion: str) -> None:
     else:
         room = 0.08 * max(high - low, 1e-9)
         ax.set_xlim(low - room, high + room)
-    ax.set_xlabel(f"{criterion_title(criterion).partition(' (')[0]} ({CRITERIA[criterion].unit})")
+    ax.set_xlabel(f"score ({CRITERIA[criterion].unit})")
     ax.set_ylabel("KL after recovery (nats)")
 
 
@@ -134,25 +136,48 @@ def _set_heights(ax: Axes, sets: pd.DataFrame) -> None:
         plain_log_axis(ax, "y")
 
 
-def _name(ax: Axes, cells: pd.DataFrame, colors: dict[str, str]) -> None:
-    blocks = _sets(cells[cells["kind"] == "alone"])
-    names = [str(name) for name in blocks.index]
+def _name(ax: Axes, sets: pd.DataFrame, colors: dict[str, str]) -> None:
+    """Write the names of the blocks beside them, clear of all that is drawn."""
+    names = [str(name) for name in sets.index[sets["kind"] == "alone"]]
     if len(names) > MOST_NAMES:
         return
     start = shared_start(names)
     points = [
-        Point(block["score"], block["kl"], str(name).removeprefix(start), colors[str(name)], block["std"])
-        for name, block in blocks.iterrows()
+        Point(
+            one["score"],
+            one["kl"],
+            str(name).removeprefix(start) if one["kind"] == "alone" else "",
+            colors.get(str(name), QUIET),
+            min(one["std"], 0.95 * one["kl"]),
+        )
+        for name, one in sets.iterrows()
     ]
-    place_names(ax, points, [])
+    place_names(ax, points, radius=4.5)
 
 
 def _legend(colors: dict[str, str]) -> list[Line2D]:
-    """Return a handle for each stage; of one stage there is nothing to tell apart."""
+    """Return a handle for each stage, of one stage a single one, and for each kind of set."""
     stages = {block.rpartition(".")[0]: color for block, color in colors.items()}
-    if len(stages) < 2:
-        return []
+    several = len(stages) > 1
     return [
-        Line2D([], [], color=color, marker="o", markersize=6.5, linestyle="", label=stage)
-        for stage, color in stages.items()
+        *(
+            _handle("o", stage if several else "a single block", shade, shade)
+            for stage, shade in stages.items()
+        ),
+        _handle("o", "a random set", QUIET, "white"),
+        _handle("D", "chosen by the criterion", CHOSEN, "white"),
     ]
+
+
+def _handle(marker: str, label: str, color: str, face: str) -> Line2D:
+    return Line2D(
+        [],
+        [],
+        color=color,
+        marker=marker,
+        markersize=6.5,
+        markerfacecolor=face,
+        markeredgewidth=1.3,
+        linestyle="",
+        label=label,
+    )

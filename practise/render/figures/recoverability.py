@@ -21,8 +21,9 @@ from practise.render.figures.canvas import (
     say_nothing,
 )
 from practise.render.methods import MethodStyle, method_title
-from practise.render.names import RECOVERABILITY, shared_prefix
+from practise.render.names import RECOVERABILITIES, RECOVERABILITY, criterion_title, shared_prefix
 from practise.render.tidy import read_frame
+from practise.scoring.registry import CRITERIA
 
 LETTER = 0.08
 """Width of a tick label's letter in inches."""
@@ -36,7 +37,8 @@ def draw_recoverability(tables: Path) -> Figure:
     """
     frame = read_frame(tables / "blocks.csv")
     styles = method_styles(frame)
-    scoring = frame.loc[frame["criterion"] == RECOVERABILITY, "method"].unique()
+    scored = frame[frame["criterion"].isin(RECOVERABILITIES)].drop_duplicates("method")
+    scoring = {row["method"]: _at_right(scored, row["criterion"]) for _, row in scored.iterrows()}
     scores, strip = 2.4 if len(scoring) else 0.6, 0.34 * len(styles)
     points = "Lower is easier to recover. Small points: seeds; large: mean ± std, filled where dropped. "
     runs = "seeds and targets" if frame["target_reduction"].nunique() > 1 else "seeds"
@@ -45,7 +47,9 @@ def draw_recoverability(tables: Path) -> Figure:
         ("network", "images", "num_images"),
         title="Recoverability of each block",
         note=f"{points if len(scoring) else ''}Strip: how many of the {runs} drop the block.",
-        legend=[_handle(method, styles[method]) for method in scoring] if len(scoring) > 1 else (),
+        legend=[_handle(method, styles[method], right) for method, right in scoring.items()]
+        if len(scoring) > 1
+        else (),
         panel_height=1.0 + scores + strip,
     )
     for panel in panels:
@@ -72,25 +76,42 @@ def _draw_scores(
     ax: Axes, cells: pd.DataFrame, blocks: Sequence[str], styles: Mapping[str, MethodStyle]
 ) -> None:
     """Draw R(B) of every method that scores it, side by side."""
-    scored = cells[cells["criterion"] == RECOVERABILITY]
+    scored = cells[cells["criterion"].isin(RECOVERABILITIES)]
     if scored.empty:
         say_nothing(ax, "no method of this grid scores recoverability")
         return
     methods = list(scored["method"].unique())
-    for index, method in enumerate(methods):
-        shift = 0.5 * ((index + 0.5) / len(methods) - 0.5)
-        for place, block in enumerate(blocks):
-            own = scored[(scored["method"] == method) & (scored["block"] == block)]
-            _draw_block(
-                ax, place + shift, own.drop_duplicates("seed")["score"], own["dropped"].any(), styles[method]
-            )
+    for criterion in (name for name in RECOVERABILITIES if name in set(scored["criterion"])):
+        at_right = _at_right(scored, criterion)
+        side = ax.twinx() if at_right else ax
+        rows = scored[scored["criterion"] == criterion]
+        for method, own in rows.groupby("method", sort=False):
+            shift = 0.5 * ((methods.index(method) + 0.5) / len(methods) - 0.5)
+            for place, block in enumerate(blocks):
+                cell = own[own["block"] == block]
+                seeds = cell.drop_duplicates("seed")["score"]
+                _draw_block(side, place + shift, seeds, cell["dropped"].any(), styles[str(method)])
+        _dress(side, rows, criterion)
+        if at_right:
+            side.grid(False)
+            side.spines["right"].set_visible(True)
+
+
+def _at_right(scored: pd.DataFrame, criterion: str) -> bool:
+    """Whether a criterion has the right axis, because another one, of another unit, has the left."""
+    return criterion != RECOVERABILITY and RECOVERABILITY in set(scored["criterion"])
+
+
+def _dress(ax: Axes, scored: pd.DataFrame, criterion: str) -> None:
+    """Give an axis its range, scale and label."""
     low, high = scored["score"].min(), scored["score"].max()
     if low > 0 and high / low >= DECADE:
         ax.set_ylim(low / 1.5, high * 1.5)
         plain_log_axis(ax)
     else:
         ax.set_ylim(0, high * 1.1)
-    ax.set_ylabel("recoverability R\n(mean squared error)")
+    name = "recoverability R" if criterion == RECOVERABILITY else criterion_title(criterion)
+    ax.set_ylabel(f"{name}\n({CRITERIA[criterion].unit})")
     ax.tick_params(labelbottom=False, bottom=False)
 
 
@@ -155,7 +176,6 @@ def _label_blocks(ax: Axes, blocks: Sequence[str], width: float) -> None:
     ax.set_xlabel(f"block{f' ({prefix}*)' if prefix else ''}, in network order")
 
 
-def _handle(method: str, style: MethodStyle) -> Line2D:
-    return Line2D(
-        [], [], color=style.color, marker=style.marker, markersize=8, linestyle="", label=method_title(method)
-    )
+def _handle(method: str, style: MethodStyle, at_right: bool) -> Line2D:
+    label = f"{method_title(method)}{' (right axis)' if at_right else ''}"
+    return Line2D([], [], color=style.color, marker=style.marker, markersize=8, linestyle="", label=label)

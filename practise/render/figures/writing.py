@@ -3,7 +3,7 @@
 A new figure is one file with a function `draw_…(tables) -> Figure` and one line in `FIGURES`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -27,17 +27,20 @@ FIGURES: Mapping[str, Callable[[Path], Figure]] = {
 """Name of each figure, which is also its file name."""
 
 
-def write_figures(tables: Path, out: Path, formats: Sequence[str] = tuple(FORMATS)) -> None:
-    """Draw every figure and write it to the directory `out`.
+def write_figures(
+    tables: Path, out: Path, formats: Sequence[str] = tuple(FORMATS), names: Collection[str] = tuple(FIGURES)
+) -> None:
+    """Draw figures and write them to the directory `out`.
 
     Args:
         tables: The directory of the tables; their CSV files are all that is read.
         out: The directory that the figures go to.
         formats: Keys of `canvas.FORMATS`.
+        names: Keys of `FIGURES`.
 
     Raises:
         FileError: A table is missing or damaged.
     """
     with project_style():
-        for name, draw in FIGURES.items():
-            save(draw(tables), out, name, formats)
+        for name in names:
+            save(FIGURES[name](tables), out, name, formats)

@@ -5,14 +5,17 @@ import pandas as pd
 from practise.render.formats import RenderedTable, arrange
 from practise.render.methods import method_title
 from practise.render.names import (
+    RECOVERABILITIES,
     RECOVERABILITY,
     count_of,
+    criterion_title,
     hardware_line,
     number,
     scientific,
     target_title,
 )
 from practise.render.tidy import SETTING, groups
+from practise.scoring.registry import CRITERIA
 
 
 def render_blocks(frame: pd.DataFrame) -> RenderedTable:
@@ -22,7 +25,8 @@ def render_blocks(frame: pd.DataFrame) -> RenderedTable:
         frame: The frame of `frames.blocks_frame`.
     """
     methods = list(frame["method"].unique())
-    scoring = list(frame.loc[frame["criterion"] == RECOVERABILITY, "method"].unique())
+    scored = frame[frame["criterion"].isin(RECOVERABILITIES)]
+    scoring = list(scored["method"].unique())
     rows = []
     for setting, blocks in groups(frame, SETTING):
         for (block,), cells in groups(blocks.sort_values("position", kind="stable"), ("block",)):
@@ -43,7 +47,7 @@ def render_blocks(frame: pd.DataFrame) -> RenderedTable:
         ],
         text_columns=("Network", "Images", "Block"),
         title="What each block costs and saves",
-        caption=_caption(frame, bool(scoring)),
+        caption=_caption(frame, set(scored["criterion"])),
     )
 
 
@@ -77,11 +81,17 @@ def _dropped(method: str) -> str:
     return f"Dropped by {method_title(method)}"
 
 
-def _caption(frame: pd.DataFrame, scored: bool) -> str:
+def _caption(frame: pd.DataFrame, scored: set[str]) -> str:
     seeds = frame["seed"].nunique()
     spread = "mean ± sample standard deviation" if seeds > 1 else "value"
+    along = ""
+    if others := scored - {RECOVERABILITY}:
+        own = frame[frame["criterion"].isin(others)]["method"].unique()
+        who = f"; for {' and '.join(map(method_title, own))}," if RECOVERABILITY in scored else ", here"
+        what = " or ".join(f"{criterion_title(name)} ({CRITERIA[name].unit})" for name in sorted(others))
+        along = f"{who} {what}"
     recoverability = (
-        f"R is the feature error that linear adaptors leave when the block is gone ({spread}); "
+        f"R is the feature error that linear adaptors leave when the block is gone ({spread}){along}; "
         "s = R / τ, the lowest is dropped first; a progressive search then scores what is left again. "
         if scored
         else ""

@@ -13,6 +13,7 @@ import pandas as pd
 from practise.render.formats import DASH, RenderedTable, arrange
 from practise.render.methods import base_method, method_title
 from practise.render.names import (
+    RECOVERABILITIES,
     criterion_title,
     hardware_line,
     number,
@@ -56,9 +57,12 @@ CLAIMS: Mapping[str, Claim] = {
 OF_CHANGE = ("feature_change", "output_divergence")
 """The criteria that look at what changes when a block is gone, before any recovery."""
 
+<<<<<<< HEAD
 RECOVERABILITIES = ("recoverability", "combined_recoverability")
 """The criteria that look at what is left after a recovery by adaptors alone."""
 
+=======
+>>>>>>> tests-tables
 CLAIMS_COLUMNS = (
     *("claim", *SETTING, "ours", "against", "difference_mean", "difference_std"),
     *("seeds", "in_favour", *DEVICE_COLUMNS),
@@ -162,7 +166,7 @@ def render_claims(frame: pd.DataFrame) -> RenderedTable:
         text_columns=TEXT_COLUMNS,
         title="Which of the paper's claims hold",
         caption=_caption(frame, hidden),
-        notes=() if frame.empty else _notes(),
+        notes=() if frame.empty else _notes(frame),
     )
 
 
@@ -217,9 +221,11 @@ def _caption(frame: pd.DataFrame, hidden: set[str]) -> str:
     )
 
 
-def _notes() -> tuple[str, ...]:
-    return (
+def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
+    note = (
         "Ours is held against the best of its rivals. A claim holds (yes) where the mean difference is above "
-        f"its standard deviation, and fails (no) where it is as far below zero; {DASH} is one seed only. "
-        "What dropped blocks cost is the mean over the targets that criteria choose for.",
+        f"its standard deviation, and fails (no) where it is as far below zero; {DASH} is one seed only."
     )
+    if "choice" in set(frame["claim"]):
+        note += " What dropped blocks cost is the mean over the targets that criteria choose for."
+    return (note,)

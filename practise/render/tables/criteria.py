@@ -14,8 +14,8 @@ from practise.render.names import (
     target_title,
 )
 from practise.render.tables.captions import SAMPLE_TITLES, constant_columns, sentence, setting_caption
-from practise.render.tables.rankings import LEAST_CEILING
-from practise.render.tidy import SAMPLE_SETTING, groups
+from practise.render.tidy import LEAST_CEILING, SAMPLE_SETTING, groups
+from practise.scoring.registry import CRITERIA
 
 SETS, BLOCKS, DIFFERENCE = "ρ, sets", "ρ, blocks", "Δρ, sets"
 KINDS = {SETS: "sets", BLOCKS: "blocks"}
@@ -46,9 +46,8 @@ def render_criteria(frame: pd.DataFrame) -> RenderedTable:
         )
         rows.append(setting | {"Criterion": BEST} | _best(cells))
     hidden = constant_columns(frame, SAMPLE_TITLES)
-    several = frame["search"][frame["difference_sets"].notna() | frame["regret"].notna()].nunique() > 1
     columns = [title for title in (*SAMPLE_TITLES, "Criterion") if title not in hidden]
-    columns += ["Search"] if several else []
+    columns += ["Search"] if _several(frame) else []
     columns += [SETS, DIFFERENCE, BLOCKS]
     columns += [heading(target) for target in targets for heading in (_regret, _kl, _top1)]
     return arrange(
@@ -57,7 +56,7 @@ def render_criteria(frame: pd.DataFrame) -> RenderedTable:
         text_columns=("Network", "Images", "Criterion", "Search"),
         title="Which criterion foretells what is lost",
         caption=_caption(frame, hidden),
-        notes=_notes(frame),
+        notes=_notes(frame, hidden),
     )
 
 
@@ -81,11 +80,15 @@ def _row(cells: pd.DataFrame, criterion: str, search: str) -> dict[str, str]:
 
 def _best(cells: pd.DataFrame) -> dict[str, str]:
     """The row of the best sets known."""
-    row = {}
-    for _, one in cells.drop_duplicates("target_reduction").iterrows():
-        row[_regret(one["target_reduction"])] = block_list([one["best_known"]])
-        row[_kl(one["target_reduction"])] = number(one["best_known_kl"], 3)
-    return row
+    return {
+        _kl(one["target_reduction"]): number(one["best_known_kl"], 3)
+        for _, one in cells.drop_duplicates("target_reduction").iterrows()
+    }
+
+
+def _several(frame: pd.DataFrame) -> bool:
+    """Whether a criterion chooses by more than one search."""
+    return bool(frame.groupby("criterion")["search"].nunique().max() > 1)
 
 
 def _is_reliable(row: pd.Series, kind: str) -> bool:
@@ -119,23 +122,43 @@ def _caption(frame: pd.DataFrame, hidden: set[str]) -> str:
         " / ".join(f"{count:g}" for count in frame[f"num_{kind}"].unique()) for kind in ("sets", "blocks")
     )
     phrases = [*setting_caption(frame, hidden), f"{evaluated} evaluation images ({original} % top-1 before)"]
-    phrases += [count_of("seed", first["seeds"]) + ", each with a sample of its own"]
+    several = first["seeds"] > 1
+    phrases += [count_of("seed", first["seeds"]) + (", each with a sample of its own" if several else "")]
     recipe = f"the recipe of {method_title(first['method'])} (preset {first['preset']})"
     return (
         f"{sentence(phrases)} {recipe[0].upper()}{recipe[1:]} recovers every network. KL: of the class "
-        "probabilities from those of the original that the recovery mimics, in nats, mean ± standard "
-        "deviation over seeds. ρ: Spearman's rank correlation of a criterion's scores with the KL, over "
-        f"{sets} random sets and over {blocks} blocks dropped alone; Δρ: that less {RECOVERABILITY}'s. "
+        "probabilities from those of the original that the recovery mimics, in nats"
+        f"{', mean ± standard deviation over seeds' if several else ''}. ρ: Spearman's rank correlation of "
+        f"a criterion's scores with the KL, over {sets} random sets and over {blocks} blocks dropped alone; "
+        f"Δρ: that less {RECOVERABILITY}'s. "
         "Regret: the KL of the chosen set less that of the best set known. In brackets: the middle 90 % of "
         "resamples of sets, images and seeds."
+        f"{'' if _several(frame) else _search(frame)}"
     )
 
 
-def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
-    notes = [
+def _search(frame: pd.DataFrame) -> str:
+    weighed = frame["criterion"].map(lambda name: name in CRITERIA and CRITERIA[name].per_latency)
+    searches = frame.loc[weighed, "search"].unique()
+    return f" Scores are weighed against the latency by the search {searches[0]}." if len(searches) else ""
+
+
+def _notes(frame: pd.DataFrame, hidden: set[str]) -> tuple[str, ...]:
+    return (
         f"{CEILING[0].upper()}{CEILING[1:]}: the rank correlation of one seed's KL with the mean of the "
         "other seeds'; no criterion can be expected above it. Where it is below "
         f"{LEAST_CEILING}, no number is given.",
         "Top-1 lost: in points, ± the standard error over the evaluation images, the same for both networks.",
+        f"{BEST[0].upper()}{BEST[1:]}: {'; '.join(_sets(frame, hidden))}.",
+    )
+
+
+def _sets(frame: pd.DataFrame, hidden: set[str]) -> list[str]:
+    """The best sets known, a phrase for each setting and target."""
+    shown = {title: column for title, column in SAMPLE_TITLES.items() if title not in hidden}
+    rows = frame.drop_duplicates([*SAMPLE_SETTING, "target_reduction"])
+    return [
+        f"{', '.join([*(str(row[column]) for column in shown.values()), ''])}at "
+        f"{target_title(row['target_reduction'])} {block_list([row['best_known']])}"
+        for _, row in rows.iterrows()
     ]
-    return tuple(notes)

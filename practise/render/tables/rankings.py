@@ -17,15 +17,14 @@ from practise.evaluation.judging import Interval, ceiling, judge, regret, spearm
 from practise.evaluation.lost import Losses, read_lost
 from practise.render.names import RECOVERABILITY
 from practise.render.tables.results import Results
-from practise.render.tidy import BETWEEN_SEEDS, SAMPLE_SETTING
+from practise.render.tidy import BETWEEN_SEEDS, LEAST_CEILING, SAMPLE_SETTING
+from practise.schema import HowMany
 from practise.settings.grid import Trial, rank_trials
 from practise.settings.params import Params
 
 KINDS = {"sets": "random", "blocks": "alone"}
 """What criteria are judged by, in columns, and how the oracle's result calls these sets."""
 
-LEAST_CEILING = 0.5
-"""Where the oracle agrees less with itself, it says nothing of criteria."""
 FEWEST_SETS = 3
 """Of two sets, any two rankings agree or do not."""
 
@@ -56,6 +55,11 @@ class Tried:
     trial: Trial
     result: dict[str, Any]
     losses: Losses
+
+    @property
+    def criteria(self) -> list[str]:
+        """The criteria in the order of the params file; the keys of a result's scores are sorted."""
+        return list(dict.fromkeys(choice["criterion"] for choice in self.result["choices"]))
 
     def rows(self, kind: str) -> list[int]:
         """The places of the sets of a kind."""
@@ -102,7 +106,7 @@ def oracle_frame(params: Params) -> pd.DataFrame:
                 **lost,
                 "top1_original": tried.result["top1_original"],
             }
-            rows += [row | {"criterion": name, "score": score} for name, score in one["scores"].items()]
+            rows += [row | {"criterion": name, "score": one["scores"][name]} for name in tried.criteria]
     return pd.DataFrame(rows, columns=ORACLE_COLUMNS)
 
 
@@ -117,7 +121,7 @@ def seeds_frame(params: Params) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for trials in _settings(params):
-        names = list(trials[0].result["sets"][0]["scores"])
+        names = trials[0].criteria
         kl, scores = _stack(trials, KINDS["sets"], names)
         reliable = kl.shape[1] >= FEWEST_SETS and (
             (agreement := ceiling(kl)) is None or agreement >= LEAST_CEILING
@@ -153,7 +157,7 @@ def _settings(params: Params) -> Iterator[list[Tried]]:
 def _judge(trials: Sequence[Tried]) -> Iterator[dict[str, Any]]:
     """The rows of one setting."""
     first = trials[0].result
-    names = list(first["sets"][0]["scores"])
+    names = trials[0].criteria
     judged: dict[str, dict[str, Any]] = {name: {} for name in names}
     for column, kind in KINDS.items():
         for name, found in _correlate(trials, kind, names).items():
@@ -246,7 +250,7 @@ def _choice(tried: Tried, key: Mapping[str, Any]) -> list[str]:
     )
 
 
-def _top1_lost(right: Sequence[np.ndarray], original: Sequence[np.ndarray]) -> dict[str, float]:
+def _top1_lost(right: Sequence[np.ndarray], original: Sequence[np.ndarray]) -> dict[str, float | None]:
     """The points of top-1 that are lost, mean over seeds, and their standard error over the same images."""
     lost = np.mean(
         [theirs.astype(float) - ours for ours, theirs in zip(right, original, strict=True)], axis=0
@@ -259,5 +263,5 @@ def _columns(name: str, interval: Interval) -> dict[str, float]:
     return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
-def _key(trial: Trial) -> tuple[str, str, int, int]:
+def _key(trial: Trial) -> tuple[str, str, HowMany, int]:
     return trial.network, trial.images, trial.num_images, trial.seed

@@ -209,9 +209,10 @@ def _caption(frame: pd.DataFrame, hidden: set[str]) -> str:
         if (frame["target_reduction"] < 1).all() and set(frame["match"]) == {"latency"}
         else ""
     )
-    told = " Foretold and measured are reductions of the latency."
+    told = "Measured is a reduction" if "Foretold %" in hidden else "Foretold and measured are reductions"
     order = " Methods are in order of accuracy." if frame["method"].nunique() > 1 else ""
-    return f"{sentence(phrases)}{matched}{told}{order} Latency measured on {hardware_line(frame)}."
+    measured = f"Latency measured on {hardware_line(frame)}."
+    return f"{sentence(phrases)}{matched} {told} of the latency.{order} {measured}"
 
 
 def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
