@@ -13,6 +13,8 @@ from torch.nn import functional
 from practise.images.tiny_set import TinySet
 from practise.networks.watching import entering, leaving
 
+BATCH = 50
+"""Images in a forward pass."""
 SALIENT = 0.2
 """The share of a channel's pixels that its concept mask keeps, as in the authors' code."""
 
@@ -47,24 +49,38 @@ def differences(
 ) -> dict[str, float]:
     """The difference between what enters and what leaves each block, in one pass of the original."""
     device = next(network.parameters()).device
-    views = few.centre_views().to(device, memory_format=torch.channels_last)
+    views = few.centre_views().to(device, memory_format=torch.channels_last).split(BATCH)
+    layers = {name: network.get_submodule(name) for name in blocks}
     entered: dict[str, Tensor] = {}
-    found: dict[str, float] = {}
+    found = dict.fromkeys(blocks, 0.0)
 
     def enter(name: str, x: Tensor) -> None:
         entered[name] = x.clone()  # an in-place activation may follow
 
     def leave(name: str, x: Tensor) -> None:
-        found[name] = difference(pixels_of(entered.pop(name)), pixels_of(x))
+        before, after = (pixels_of(part, layers[name]) for part in (entered.pop(name), x))
+        found[name] += difference(before, after) * len(x) / len(few)
 
     with torch.inference_mode(), entering(network, blocks, enter), leaving(network, blocks, leave):
-        network(views)
-    return {name: found[name] for name in blocks}
+        for batch in views:
+            network(batch)
+    return found
 
 
-def pixels_of(x: Float[Tensor, "n ..."]) -> Float[Tensor, "n pixels c"]:
-    """A feature map [n, c, y, x], or the tokens of a transformer, pixel by pixel."""
-    return (x.flatten(2).transpose(1, 2) if x.ndim == 4 else x).float()
+def pixels_of(x: Float[Tensor, "n ..."], block: nn.Module) -> Float[Tensor, "n pixels c"]:
+    """A block's feature map, [n, c, y, x] or [n, y, x, c], or the tokens of a transformer, pixel by pixel."""
+    if x.ndim == 4:
+        x = x.flatten(1, 2) if has_channels_last(block) else x.flatten(2).transpose(1, 2)
+    return x.float()
+
+
+def has_channels_last(block: nn.Module) -> bool:
+    """Whether a block takes maps with their channels last: its first layer that has weights does."""
+    first = next(
+        layer for layer in block.modules() if next(layer.parameters(recurse=False), None) is not None
+    )
+    two_dimensional = type(first).__name__.endswith("2d")  # timm's layer norm of maps is a layer norm by type
+    return isinstance(first, nn.LayerNorm | nn.Linear) and not two_dimensional
 
 
 def turned(before: Float[Tensor, "n pixels c"], after: Float[Tensor, "n pixels c"]) -> float:
