@@ -220,7 +220,7 @@ def select_knapsack(scores: Mapping[str, float], goal: Goal) -> list[str]:
     names = list(goal.worth)
     known = select_lowest(scores, goal, per_latency=True)
     most = math.fsum(scores[name] for name in known)
-    if most == 0:
+    if most <= 0:  # rounding may leave less than nothing of a block that does nothing
         return known
     goal = goal.attainable()
     solution = milp(
