@@ -60,9 +60,9 @@ def test_a_comparison_recovers_each_block_alone_random_sets_and_all_choices(
     most_images: int | None, looked_at: int
 ) -> None:
     params = make_params(
-        targets=[2, 3, 4], rank__targets=[2, 4], rank__sets=10, rank__sets_per_target=3, rank__method="practise",
+        targets=[2, 3, 4], rank__targets=[2, 4], rank__sets=10, rank__sets_per_target=3,
         rank__criteria=["random", "latency", "recoverability"], rank__searches=["lowest", "progressive"],
-        rank__most_images=most_images,
+        rank__most_images=most_images, rank__method="practise",
     )  # fmt: skip
     one = params.recover.steps * params.recover.batch_size * PACE.train + looked_at * PACE.forward
     sets = PACE.blocks + 10 + 2 * (3 + 1 + 2 + 2)  # places, as random gives, are searched in one way
