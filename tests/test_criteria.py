@@ -174,10 +174,11 @@ def through(network: nn.Module, name: str, views: Tensor) -> tuple[np.ndarray, n
 
 
 def numpys_influence(before: np.ndarray, after: np.ndarray, channels: int) -> float:
-    """1 - cosine at each pixel, in double precision."""
+    """1 - cosine at each pixel; a pixel that stays at 0 is not turned, one that goes to or from 0 by half."""
     one, other = (np.moveaxis(x, channels, -1).astype(float) for x in (before, after))
     dots, lengths = (one * other).sum(-1), np.sqrt((one**2).sum(-1) * (other**2).sum(-1))
-    return float(np.mean(1 - dots / lengths))
+    turned = 1 - np.divide(dots, lengths, out=np.zeros_like(dots), where=lengths > 0)
+    return float(np.where(np.all(one == other, axis=-1), 0, turned).mean())
 
 
 def test_block_influence_is_numpys_cosine_at_each_pixel():
@@ -228,6 +229,8 @@ def test_a_block_that_stretches_turns_nothing_and_one_that_mirrors_turns_all():
     x = torch.randn(2, 5, 3)
     assert turned(x, 3 * x) == pytest.approx(0, abs=1e-6)
     assert turned(x, -x) == pytest.approx(2, abs=1e-6)
+    x[0, 2] = 0
+    assert turned(x, x) == 0
 
 
 def test_concept_masks_of_a_map_by_hand():

@@ -157,7 +157,10 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
             "grid.targets[1]: should be below 1 (a latency reduction) or whole (a number of blocks)",
         ),
         ({"grid.targets": [0.16, True]}, "grid.targets[1]: is true, should be a number"),
-        ({"grid.targets": [0.16, float("nan")]}, "grid.targets[1]: is not finite (nan), should be a finite number"),
+        (
+            {"grid.targets": [0.16, float("nan")]},
+            "grid.targets[1]: is not finite (nan), should be a finite number",
+        ),
         (
             {"device.name": "gpu"},
             "device.name: unknown device 'gpu' (known: auto, cpu, cuda). Did you mean 'cuda'?",

@@ -84,8 +84,9 @@ def has_channels_last(block: nn.Module) -> bool:
 
 
 def turned(before: Float[Tensor, "n pixels c"], after: Float[Tensor, "n pixels c"]) -> float:
-    """One minus the cosine, mean over images and pixels."""
-    return 1 - functional.cosine_similarity(before, after, dim=2).mean().item()
+    """One minus the cosine, mean over images and pixels; nothing where a pixel stays as it is, also at 0."""
+    cosine = functional.cosine_similarity(before.double(), after.double(), dim=2)
+    return (1 - cosine).masked_fill((before == after).all(2), 0).mean().item()
 
 
 def masks_differ(before: Float[Tensor, "n pixels c"], after: Float[Tensor, "n pixels c"]) -> float:
