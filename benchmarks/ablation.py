@@ -16,6 +16,7 @@ from practise.render.names import block_list
 from practise.settings.reading import load_params
 
 if TYPE_CHECKING:
+    from practise.pruning.params import Search
     from practise.recovery.params import RecoveryRecipe
 
 
@@ -30,21 +31,23 @@ class Variant:
         title: what to call it.
         search: how blocks are chosen.
         recipe: how the network is recovered.
+        stream: whether they are chosen by recoverability along the stream, or by R alone.
     """
 
     title: str
-    search: str
+    search: "Search"
     recipe: "RecoveryRecipe"
+    stream: bool = True
 
 
-SEARCHES = {
-    "lowest": "blocks of lowest R / tau",
-    "knapsack": "blocks of least summed R",
+SEARCHES: dict["Search", str] = {
+    "lowest": "blocks of lowest score / tau",
+    "knapsack": "blocks of least summed score",
     "progressive": "blocks scored again after each drop",
 }
 
 
-def variants(search: str, default: "RecoveryRecipe", official: "RecoveryRecipe") -> list[Variant]:
+def variants(search: "Search", default: "RecoveryRecipe", official: "RecoveryRecipe") -> list[Variant]:
     """The default, the default without each ingredient, and the authors' recovery.
 
     Args:
@@ -61,6 +64,7 @@ def variants(search: str, default: "RecoveryRecipe", official: "RecoveryRecipe")
     return [
         changed("default: everything"),
         *(Variant(title, way, default) for way, title in SEARCHES.items() if way != search),
+        Variant("blocks chosen by R alone", search, default, stream=False),
         changed("from the original's weights", start="weights"),
         changed(f"batch norm {other}", batch_norm=other),
         changed("batch norm in training mode", batch_norm="train"),
@@ -90,7 +94,7 @@ def run() -> None:
     raw: list[dict[str, Any]] = []
     for seed in trials.seeds:
         for variant in tried:
-            dropped, chosen_in = trials.choose(variant.search, seed)
+            dropped, chosen_in = trials.choose(variant.search, seed, variant.stream)
             student, seconds = trials.recover(dropped, variant.recipe, seed)
             raw.append(
                 {"variant": variant.title, "seed": seed, "top1": trials.top1(student), "seconds": seconds,

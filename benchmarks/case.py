@@ -102,13 +102,16 @@ def replace_entries_(values: dict[str, Any], entries: Mapping[str, Any]) -> None
 
 
 def keep_within_grid_(values: dict[str, Any]) -> None:
-    """Take from the comparisons of criteria and of sources what a changed grid no longer has."""
+    """Take from the comparisons of criteria and of sources what changed grids and methods no longer have."""
     grid, rank, sources = (values[section] for section in ("grid", "rank", "sources"))
     for section, keys in ((rank, rank.keys() & grid.keys()), (sources, ["networks"])):
         for key in keys:
             section[key] = [item for item in section[key] if item in grid[key]] or grid[key][:1]
     if sources["evaluation"] not in grid["images"]:
         sources["evaluation"] = grid["images"][0]
+    methods = values["methods"]
+    rank["method"] = rank["method"] if rank["method"] in methods else grid["methods"][0]
+    sources["methods"] = [name for name in sources["methods"] if name in methods] or grid["methods"][:1]
 
 
 class Case:

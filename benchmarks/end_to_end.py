@@ -17,12 +17,12 @@ QUICK = {"score": {"steps": 5}, "recover": {"steps": 60}}
 def run() -> None:
     """Run both methods on the same images."""
     asked = ask(__doc__.partition("\n")[0])
-    entry = {"criterion": "recoverability", "loss": "mimic"}
-    official: dict[str, Any] = {**entry, "preset": "official"}
+    official: dict[str, Any] = {"criterion": "recoverability", "loss": "mimic", "preset": "official"}
     if not asked.full:  # a study may say what it can afford
         methods_there = asked.values()["methods"]
         official = methods_there.get("practise_official", {**official, **QUICK})
-    methods = {"practise": {**entry, "preset": "default"}, "practise_official": official}
+    default = {"criterion": "stream_recoverability", "loss": "mimic", "preset": "default"}
+    methods = {"practise": default, "practise_official": official}
     case = Case(
         "end_to_end",
         asked,

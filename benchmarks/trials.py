@@ -9,8 +9,9 @@ from torch import nn
 from benchmarks.case import Case
 from practise.evaluation.accuracy import evaluate_accuracy
 from practise.images.tiny_set import TinySet
+from practise.pruning.params import Search
 from practise.pruning.plan import Pruning
-from practise.pruning.selection import Goal, select_knapsack, select_lowest, select_progressively, set_goal
+from practise.pruning.selection import Goal, search_blocks, set_goal
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.start import start_recovery
 from practise.recovery.training import recover_
@@ -47,18 +48,18 @@ class Trials:
         sample = self.case.paths.sample(self.cell.images, self.cell.num_images, seed)
         return load_tiny_set(self.params, sample, self.teacher.preprocessing, seed)
 
-    def _choose(self, search: str, seed: int) -> tuple[tuple[str, ...], float]:
-        """The blocks that a search drops on a seed's images, and its seconds, scoring included."""
+    def _choose(self, search: Search, seed: int, stream: bool = True) -> tuple[tuple[str, ...], float]:
+        """The blocks that a search drops on a seed's images, and its seconds, scoring included.
+
+        Args:
+            search: its name.
+            seed: the images'.
+            stream: whether recoverability along the stream is searched, as by default, or R alone.
+        """
         start = time.perf_counter()
-        scorer = self.scorer(seed)
-        if search == "progressive":
-            dropped = select_progressively(scorer.recoverability, self.goal)
-        else:
-            scores = {block: scorer.recoverability([block]) for block in self.blocks}
-            if search == "lowest":
-                dropped = select_lowest(scores, self.goal, per_latency=True)
-            else:
-                dropped = select_knapsack(scores, self.goal)
+        scorer = ClosedForm(self.network, self.blocks, self.few(seed), self.ridge)
+        of_set = scorer.stream_recoverability if stream else scorer.recoverability
+        dropped = search_blocks(search, of_set, self.goal, per_latency=True)
         return tuple(dropped), time.perf_counter() - start
 
     def scorer(self, seed: int, recipe: RidgeRecipe | SgdRecipe | None = None) -> ClosedForm | Trained:

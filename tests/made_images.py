@@ -37,9 +37,19 @@ BLOCKS_ALONE = {
 
 
 def make_params(**sections: Any) -> Params:
-    """The committed params with whole sections replaced, and sources of images cut to what the grid has."""
+    """The committed params with whole sections replaced, and those that compare cut to what the grid has."""
     values = {**yaml.safe_load((ROOT / "params.yaml").read_text()), **sections}
-    return check_values({**values, "sources": sections.get("sources") or sources_within(values)})
+    compared = {
+        "rank": sections.get("rank") or rank_within(values),
+        "sources": sections.get("sources") or sources_within(values),
+    }
+    return check_values({**values, **compared})
+
+
+def rank_within(values: dict[str, Any]) -> dict[str, Any]:
+    """The section rank with the first of each of the grid's lists."""
+    keys = ("networks", "images", "num_images", "seeds", "targets")
+    return {**values["rank"], **{key: values["grid"][key][:1] for key in keys}}
 
 
 def sources_within(values: dict[str, Any]) -> dict[str, Any]:

@@ -49,11 +49,13 @@ def test_each_variant_differs_from_the_default_in_one_thing(batch_norm: str) -> 
     tried = ablation.variants("lowest", default, RecoveryRecipe.official())
     assert (tried[0].search, tried[0].recipe) == ("lowest", default)
     assert len({variant.title for variant in tried}) == len(tried)
-    assert len({(variant.search, variant.recipe) for variant in tried}) == len(tried)
+    assert len({(variant.search, variant.recipe, variant.stream) for variant in tried}) == len(tried)
+    (by_r,) = [variant for variant in tried if not variant.stream]
+    assert (by_r.search, by_r.recipe) == ("lowest", default)
     changed = {
         variant.title: {key for key, value in variant.recipe if value != getattr(default, key)}
         for variant in tried
-        if variant.search == "lowest" and "authors" not in variant.title
+        if variant.search == "lowest" and variant.stream and "authors" not in variant.title
     }
     assert [len(keys) for keys in changed.values()] == [0, 1, 1, 1, 1, 1, 1, 1, 2]
     others = {variant.search: variant.recipe for variant in tried if variant.search != "lowest"}
@@ -67,6 +69,15 @@ def test_settings_replace_entries_of_the_study(project: Path) -> None:
     case = Case("x", asked, one_cell(asked))
     assert (list(case.params.grid.num_images), list(case.params.grid.seeds)) == ([20], [7])
     assert case.kept == Path("docs", "benchmarks", "other")
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_methods_of_a_benchmarks_own_are_compared_too(project: Path, study: str) -> None:
+    asked = Asked(Path(study), full=False, keep=False)
+    mine = {"criterion": "recoverability", "loss": "mimic", "preset": "default"}
+    case = Case("x", asked, {"methods": {"mine": mine}, "grid.methods": ["mine"]} | one_cell(asked))
+    assert case.params.rank.method == "mine"
+    assert case.params.sources.methods == ("mine",)
 
 
 def test_a_setting_of_no_section_is_refused() -> None:

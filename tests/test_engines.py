@@ -208,8 +208,10 @@ def test_a_study_without_its_images_says_which_key_to_set(there: Path, study: st
     job = next(job for job in pipeline.jobs if job.stage == "images")
     done = run(there, *job.command.split())
     assert done.returncode == 2
-    folder = f"data/{pipeline.params.images[name].train}"
-    assert f"studies/{study}/params.yaml: images.{name}.train: no folder '{folder}'" in done.stderr
+    source = pipeline.params.images[name]
+    key = "folder" if source.source == "idx" else "train"
+    folder = f"data/{getattr(source, key)}"
+    assert f"studies/{study}/params.yaml: images.{name}.{key}: no folder '{folder}'" in done.stderr
     assert done.stderr.endswith(f"; set data.root to the folder that holds {holds}\n")
     assert not (there / job.outs[0]).exists()
 

@@ -50,11 +50,34 @@ def test_hours_are_images_times_pace() -> None:
     made = params.synthesize.steps * params.synthesize.num_images
     assert told["synthesize"] == pytest.approx(made * PACE.train / 3600)
     one = recover.steps * recover.batch_size * PACE.train + IMAGES * PACE.forward
-    sets = PACE.blocks + len(params.rank.criteria) * len(params.rank.counts)
-    assert told["rank"] == pytest.approx(len(rank_trials(params)) * sets * one / 3600)
     methods = len(params.sources.methods)
     bare = IMAGES * PACE.forward
     assert told["sources"] == pytest.approx(len(source_trials(params)) * (methods * one + bare) / 3600)
+
+
+@pytest.mark.parametrize(("most_images", "looked_at"), [(100, 100), (None, IMAGES), (5000, IMAGES)])
+def test_a_comparison_recovers_each_block_alone_random_sets_and_all_choices(
+    most_images: int | None, looked_at: int
+) -> None:
+    params = make_params(
+        targets=[2, 3, 4], rank__targets=[2, 4], rank__sets=10, rank__sets_per_target=3,
+        rank__criteria=["random", "latency", "recoverability"], rank__searches=["lowest", "progressive"],
+        rank__most_images=most_images, rank__method="practise",
+    )  # fmt: skip
+    one = params.recover.steps * params.recover.batch_size * PACE.train + looked_at * PACE.forward
+    sets = PACE.blocks + 10 + 2 * (3 + 1 + 2 + 2)  # places, as random gives, are searched in one way
+    assert hours(params)["rank"] == pytest.approx(len(rank_trials(params)) * sets * one / 3600)
+
+
+def test_a_pass_scores_all_blocks_or_one_and_adaptors_of_closed_form_take_two() -> None:
+    passes = {"block_influence": 1, "concept_masks": 1, "output_divergence": 9, "stream_recoverability": 18}
+    for preset in ("default", "official"):
+        for criterion, times in passes.items():
+            method = {"criterion": criterion, "loss": "mimic", "preset": preset}
+            params = make_params(
+                methods=["other"], methods__other=method, seeds=[0], targets=[2], rank__method="other"
+            )
+            assert hours(params)["score"] == pytest.approx(times * 50 * PACE.forward / 3600)
 
 
 def test_the_authors_score_takes_training_and_ours_passes() -> None:

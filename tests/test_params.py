@@ -25,6 +25,7 @@ VALUES: dict[str, Any] = {
     **COMMITTED,
     "grid": {**COMMITTED["grid"], "methods": ONE_FIRST, "targets": [0.16, 0.22]},
     "latency": {**COMMITTED["latency"], "thinner": [0.16, 0.22]},
+    "rank": {**COMMITTED["rank"], "seeds": [0], "targets": [0.16]},
 }
 """The committed params with targets of the tests' own, and a method that prunes filters first."""
 METHODS = ", ".join(VALUES["methods"])
@@ -150,13 +151,16 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         ({"grid.seeds": [0, True]}, "grid.seeds[1]: is true, should be a whole number"),
         ({"grid.seeds": [0, 1.0]}, "grid.seeds[1]: is 1.0, should be a whole number"),
         ({"grid.num_images": [50, 0]}, "grid.num_images[1]: is 0, should be at least 1"),
-        ({"grid.targets": [0]}, "grid.targets[0]: is 0, should be greater than 0"),
+        ({"grid.targets": [0.16, 0]}, "grid.targets[1]: is 0, should be greater than 0"),
         (
-            {"grid.targets": [2.5]},
-            "grid.targets[0]: should be below 1 (a latency reduction) or whole (a number of blocks)",
+            {"grid.targets": [0.16, 2.5]},
+            "grid.targets[1]: should be below 1 (a latency reduction) or whole (a number of blocks)",
         ),
-        ({"grid.targets": [True]}, "grid.targets[0]: is true, should be a number"),
-        ({"grid.targets": [float("nan")]}, "grid.targets[0]: is not finite (nan), should be a finite number"),
+        ({"grid.targets": [0.16, True]}, "grid.targets[1]: is true, should be a number"),
+        (
+            {"grid.targets": [0.16, float("nan")]},
+            "grid.targets[1]: is not finite (nan), should be a finite number",
+        ),
         (
             {"device.name": "gpu"},
             "device.name: unknown device 'gpu' (known: auto, cpu, cuda). Did you mean 'cuda'?",
@@ -164,7 +168,8 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         (
             {"methods.practise.criterion": "recover"},
             "methods.practise.criterion: unknown criterion 'recover' (known: random, first_blocks, latency, "
-            "feature_change, output_divergence, recoverability, given, l1_filters). "
+            "feature_change, output_divergence, block_influence, concept_masks, recoverability, "
+            "stream_recoverability, given, l1_filters). "
             "Did you mean 'recoverability'?",
         ),
         (
@@ -207,12 +212,25 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         ({"rank.seeds": [7]}, "rank.seeds[0]: 7 is not in grid.seeds (0, 1, 2)"),
         ({"grid.seeds": [1, 2]}, "rank.seeds[0]: 0 is not in grid.seeds (1, 2)"),
         ({"rank.seeds": [0, 0]}, "rank.seeds[1]: 0 is already there at rank.seeds[0]"),
-        ({"rank.counts": [1, 2, 1]}, "rank.counts[2]: 1 is already there at rank.counts[0]"),
-        ({"rank.counts": [0]}, "rank.counts[0]: is 0, should be at least 1"),
+        ({"rank.targets": [0.3]}, "rank.targets[0]: 0.3 is not in grid.targets (0.16, 0.22)"),
+        ({"rank.targets": [0.16, 0.22, 0.16]}, "rank.targets[2]: 0.16 is already there at rank.targets[0]"),
+        ({"rank.targets": []}, "rank.targets: is an empty list, should hold at least one"),
+        (
+            {"rank.searches": ["lowest", "greedy"]},
+            "rank.searches[1]: unknown search 'greedy' (known: lowest, knapsack, progressive)",
+        ),
+        (
+            {"rank.searches": ["lowest", "lowest"]},
+            "rank.searches[1]: lowest is already there at rank.searches[0]",
+        ),
+        ({"rank.sets": -1}, "rank.sets: is -1, should be at least 0"),
+        ({"rank.sets_per_target": 0.5}, "rank.sets_per_target: is 0.5, should be a whole number"),
+        ({"rank.most_images": 0}, "rank.most_images: is 0, should be at least 1"),
         (
             {"rank.criteria": ["l1_filters"]},
             "rank.criteria[0]: unknown criterion 'l1_filters' (known: random, first_blocks, latency, "
-            "feature_change, output_divergence, recoverability)",
+            "feature_change, output_divergence, block_influence, concept_masks, recoverability, "
+            "stream_recoverability)",
         ),
         (
             {"rank.method": "practice"},
@@ -232,12 +250,13 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         ),
         (
             {"methods.practise.blocks": ["a"]},
-            "methods.practise.blocks: does not belong to criterion recoverability, should be left out",
+            "methods.practise.blocks: does not belong to criterion stream_recoverability, should be left out",
         ),
         (
             {
                 "grid.methods": ["practise"],
                 "grid.targets": [1, 3],
+                "rank.targets": [1],
                 "methods.practise.criterion": "given",
                 "methods.practise.blocks": ["a", "b"],
             },
@@ -246,7 +265,8 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         (
             {"rank.criteria": ["given"]},
             "rank.criteria[0]: unknown criterion 'given' (known: random, first_blocks, latency, "
-            "feature_change, output_divergence, recoverability)",
+            "feature_change, output_divergence, block_influence, concept_masks, recoverability, "
+            "stream_recoverability)",
         ),
         (
             {"sources.num_images": [50, "al"]},
@@ -358,8 +378,8 @@ def test_batch_sizes_and_numbers_of_images_are_compared_with_settings_that_are_l
 @pytest.mark.parametrize(
     "changes",
     [
-        {"grid.methods": ["bp_blocks", "practise"], "grid.targets": [0.1, 4], "latency.thinner": None},
-        {"select.match": "macs", "grid.targets": [0.1], "latency.thinner": None},
+        {"grid.methods": ["bp_blocks", "practise"], "grid.targets": [0.16, 4], "latency.thinner": None},
+        {"select.match": "macs", "grid.targets": [0.16], "latency.thinner": None},
         {"grid.methods": ["mir"], "methods.mir.select": {"match": "macs"}, "latency.thinner": None},
         {"latency.thinner": [0.3, 0.22, 0.16]},
         {"latency.thinner": [2, 0.16], "grid.targets": [0.16, 2]},
@@ -591,7 +611,7 @@ def test_the_written_schema_is_one_and_takes_every_params_file(params_file: str,
     [
         ("ImagesParams", "source", "practise.images:OPENERS"),
         ("NetworkParams", "library", "practise.networks.libraries:LIBRARIES"),
-        ("MethodParams", "criterion", "practise.scoring.criteria:SCORES"),
+        ("MethodParams", "criterion", "practise.scoring.registry:CRITERIA"),
         ("RecoverParams", "start", "practise.recovery.start:BEGIN"),
         ("MethodParams", "loss", "practise.recovery.losses:COMPARE"),
     ],

@@ -19,7 +19,7 @@ from practise.images.views import centre_views
 from practise.networks.blocks import drop_blocks_, find_blocks
 from practise.scoring.params import RidgeRecipe, SgdRecipe
 from practise.scoring.pixels import channels_second
-from practise.scoring.recoverability import ClosedForm, build_scorer, score_blocks, solve_ridge
+from practise.scoring.recoverability import ClosedForm, build_scorer, share_missed, solve_ridge
 
 RIDGE = RidgeRecipe(ridge=1e-6, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
 INFINITE_PULL = RIDGE.but(ridge=1e12)
@@ -30,8 +30,11 @@ def scorer(network: nn.Module, recipe: RidgeRecipe = RIDGE, count: int = 8) -> C
     return ClosedForm(network, blocks, tiny_set(count), recipe)
 
 
-def scores(network: nn.Module, blocks: Sequence[str], recipe: RidgeRecipe | SgdRecipe = RIDGE, **others):
-    return dict(score_blocks(network, blocks, tiny_set(8), recipe, **others))
+def scores(
+    network: nn.Module, blocks: Sequence[str], recipe: RidgeRecipe | SgdRecipe = RIDGE
+) -> dict[str, float]:
+    judge = build_scorer(network, blocks, tiny_set(8), recipe)
+    return {block: judge.recoverability([block]) for block in blocks}
 
 
 def features(network: TinyNet, views: Tensor) -> Tensor:
@@ -94,6 +97,70 @@ def test_recoverability_is_the_distance_with_adaptors_made_by_hand_from_the_othe
 
 
 @pytest.mark.parametrize(("dropped", "readers"), CASES)
+def test_what_is_missed_of_the_stream_is_numpys_residual_at_each_reader(dropped, readers):
+    network, ridge = tiny_network(), 0.05
+    judge = scorer(network, RIDGE.but(ridge=ridge, folds=3))
+    views = judge.reference.views
+    stream = squared = 0.0
+    for fold in np.array_split(np.arange(8), 3):
+        others = np.setdiff1d(np.arange(8), fold)
+        student = drop_blocks_(copy.deepcopy(network), dropped)
+        shares = []
+        for reader in readers:
+            seen, wanted = (pixels_entering(net, reader, views[others]) for net in (student, network))
+            matrix = least_squares(seen, wanted, ridge)
+            unseen, truth = (pixels_entering(net, reader, views[fold]) for net in (student, network))
+            shares.append(np.sum((unseen @ matrix.T - truth) ** 2) / np.sum(truth**2))
+            put_before_(student, reader, matrix)
+        ours, theirs = (features(net, views[fold]).double().numpy() for net in (student, network))
+        shares = shares or [
+            np.sum((ours - theirs) ** 2) / np.sum(theirs**2)
+        ]  # nothing reads but the classifier
+        stream += np.mean(shares) * len(fold) / 8
+        squared += np.mean((ours - theirs) ** 2) * len(fold) / 8
+    missed = judge.missed_without(tuple(dropped))
+    assert missed.stream == pytest.approx(stream, rel=1e-4)
+    assert missed.features == pytest.approx(squared, rel=1e-4)
+    assert judge.stream_recoverability(dropped) == pytest.approx(np.sqrt(stream * squared), rel=1e-4)
+
+
+def test_looking_at_the_stream_changes_no_recoverability():
+    network, held_out = tiny_network(), torch.tensor([0, 1])
+    judge = scorer(network)
+    for dropped in (["stages.0.1"], ["stages.0.2", "stages.1.1"]):
+        (plain, told) = (
+            judge.fit_and_run(drop_blocks_(copy.deepcopy(network), dropped), dropped, held_out, look)
+            for look in (None, lambda rows, wanted, adaptor: None)
+        )
+        assert torch.equal(plain, told)
+
+
+def test_a_stream_that_is_missed_by_half_its_length_misses_a_quarter_of_its_power():
+    truth = torch.randn(5, 3, dtype=torch.float64)
+    assert share_missed(truth, truth) == 0
+    assert share_missed(truth / 2, truth) == pytest.approx(0.25)
+    assert share_missed(torch.zeros(5, 3), torch.zeros(5, 3)) == 0
+
+
+def test_the_stream_does_not_grow_with_its_units_while_recoverability_does():
+    network, larger = linear_head(1.0), linear_head(10.0)
+    blocks = ["stages.0.1"]
+    one, ten = (scorer(net, RIDGE.but(ridge=0.05)).missed_without(tuple(blocks)) for net in (network, larger))
+    assert ten.features == pytest.approx(100 * one.features, rel=1e-3)
+    assert ten.stream == pytest.approx(one.stream, rel=1e-3)
+
+
+def linear_head(scale: float) -> TinyNet:
+    """The tiny network with features so many times as large, all else alike."""
+    network = tiny_network((8,), (3,), linear=True)
+    last = network.stages[0][2]
+    wide = nn.Conv2d(8, 8, 1, bias=False)
+    wide.weight.data = scale * torch.eye(8)[:, :, None, None]
+    network.stages[0] = nn.Sequential(*network.stages[0][:2], nn.Sequential(last, wide))
+    return network
+
+
+@pytest.mark.parametrize(("dropped", "readers"), CASES)
 def test_absorbed_adaptors_are_those_made_by_hand_from_all_images(dropped, readers):
     network = tiny_network()
     judge = scorer(network, RIDGE.but(ridge=0.05))
@@ -111,11 +178,15 @@ def adapted_by_hand(
     student = drop_blocks_(copy.deepcopy(network), dropped)
     for reader in readers:
         seen, wanted = (pixels_entering(net, reader, views) for net in (student, network))
-        matrix = torch.tensor(least_squares(seen, wanted, ridge), dtype=torch.float32)
-        beside = nn.Conv2d(len(matrix), len(matrix), 1, bias=False)
-        beside.weight.data = matrix[:, :, None, None]
-        student.set_submodule(reader, nn.Sequential(beside, student.get_submodule(reader)))
+        put_before_(student, reader, least_squares(seen, wanted, ridge))
     return student
+
+
+def put_before_(student: nn.Module, reader: str, matrix: np.ndarray) -> None:
+    """Put a real 1×1 convolution before a reader."""
+    beside = nn.Conv2d(len(matrix), len(matrix), 1, bias=False)
+    beside.weight.data = torch.tensor(matrix, dtype=torch.float32)[:, :, None, None]
+    student.set_submodule(reader, nn.Sequential(beside, student.get_submodule(reader)))
 
 
 def pixels_entering(network: nn.Module, reader: str, views: Tensor) -> np.ndarray:
@@ -196,10 +267,15 @@ def test_an_image_does_not_shape_the_adaptors_that_judge_it():
     views = [judge.reference.views for judge in judges]
     (place,) = [index for index in range(8) if not torch.equal(views[0][index], views[1][index])]
     (held_out,) = [fold for fold in judges[0].folds if place in fold]
-    before, after = (judge.features_without(["stages.0.1"], judge.others(held_out)) for judge in judges)
+    before, after = (features_without(judge, ["stages.0.1"], judge.others(held_out)) for judge in judges)
     same = [index for index in range(8) if index != place]
     assert torch.allclose(before[same], after[same], atol=1e-6)
     assert not torch.allclose(before[place], after[place], atol=1e-2)
+
+
+def features_without(judge: ClosedForm, dropped: Sequence[str], fitted_on: Tensor) -> Tensor:
+    """All images' features without the blocks, with adaptors that were fitted on some."""
+    return judge.fit_and_run(drop_blocks_(copy.deepcopy(judge.network), dropped), dropped, fitted_on)
 
 
 @given(count=st.integers(1, 9), folds=st.integers(2, 5))
@@ -227,12 +303,19 @@ def test_a_score_is_the_recoverability_of_the_set_of_one_block():
     assert scores(network, blocks) == {block: judge.recoverability([block]) for block in blocks}
 
 
-def test_scores_repeat_and_finished_ones_are_kept():
+def test_scores_repeat():
     network, blocks = tiny_network(), ["stages.0.1", "stages.1.1"]
-    first, again = scores(network, blocks), scores(network, blocks)
-    assert first == again
-    kept = scores(network, blocks, done={"stages.0.1": 7.0})
-    assert kept == {"stages.0.1": 7.0, "stages.1.1": first["stages.1.1"]}
+    assert scores(network, blocks) == scores(network, blocks)
+
+
+def test_a_set_is_fitted_once_whatever_is_asked_of_it(monkeypatch):
+    judge, passes = scorer(tiny_network()), []
+    run = judge.reference.run
+    monkeypatch.setattr(judge.reference, "run", lambda *args: passes.append(1) or run(*args))
+    for _ in range(2):
+        judge.recoverability(["stages.0.1", "stages.1.1"])
+        judge.stream_recoverability(["stages.0.1", "stages.1.1"])
+    assert len(passes) == RIDGE.folds
 
 
 def test_scoring_leaves_the_network_as_it_was():

@@ -7,6 +7,7 @@ hours are at stake.
 """
 
 import copy
+import math
 import statistics
 import time
 from collections import defaultdict
@@ -29,12 +30,12 @@ from practise.networks.building import build_untrained, find_preprocessing
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.rivals.cd import OFFICIAL as CD_ADAM
 from practise.schema import HowMany
-from practise.scoring.params import RidgeRecipe, SgdRecipe
+from practise.scoring.params import SgdRecipe
 from practise.scoring.registry import CRITERIA
 from practise.settings.grid import Cell, Trial, cells, first_outputs, rank_trials, source_trials
 from practise.settings.params import Params
 from practise.settings.presets.recover import recovery_recipe
-from practise.settings.presets.score import score_recipe
+from practise.settings.presets.score import ridge_recipe, score_recipe
 from practise.settings.presets.select import measures_time
 
 BATCH = {"cpu": 32, "cuda": 64}
@@ -51,6 +52,8 @@ SETS_TRIED = 5
 """Measurements that the choice of blocks for a share of the latency takes, about."""
 PRECISE = 3
 """Times as many rounds as are asked for, about, where a precision is asked for too."""
+ONE_PASS = ("block_influence", "concept_masks")
+"""Criteria that look at all blocks in one pass of the original."""
 
 
 @dataclass(frozen=True)
@@ -210,10 +213,9 @@ def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) 
         spend("select", network, timed * 2 * SETS_TRIED)
     rank, sources, made = params.rank, params.sources, params.synthesize
     for trial in rank_trials(params):
-        sets = paces[trial.network].blocks + len(rank.criteria) * len(rank.counts)
         each = recovering(params, rank.method, trial)
-        each += Work(passed=evaluated[trial.images])
-        spend("rank", trial.network, each * sets)
+        each += Work(passed=min(evaluated[trial.images], rank.most_images or math.inf))
+        spend("rank", trial.network, each * count_sets(params, paces[trial.network].blocks))
     for network in sources.networks:
         spend("synthesize", network, Work(trained=made.steps * made.num_images))
     for trial in source_trials(params):
@@ -222,6 +224,19 @@ def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) 
             spend("sources", trial.network, recovering(params, method, trial) + passed)
         spend("sources", trial.network, passed)
     return {stage: seconds[stage] / 3600 for stage in first_outputs(params) if stage in seconds}
+
+
+def count_sets(params: Params, blocks: int) -> int:
+    """How many sets of blocks one comparison of criteria recovers, at most: choices may be the same.
+
+    Args:
+        params: the params.
+        blocks: droppable blocks of the network.
+    """
+    rank = params.rank
+    weighed = sum(CRITERIA[name].per_latency for name in rank.criteria)
+    choices = weighed * len(rank.searches) + len(rank.criteria) - weighed
+    return blocks + rank.sets + len(rank.targets) * (rank.sets_per_target + choices)
 
 
 def layers_left(params: Params, cell: Cell) -> tuple[Any, ...]:
@@ -238,12 +253,13 @@ def scoring(params: Params, cell: Cell, blocks: int) -> Work:
     if not CRITERIA[criterion].looks:
         return Work()
     count = count_handed_over(params, cell.images, cell.num_images)
-    if criterion != "recoverability":
-        return Work(passed=blocks * count)
     recipe = score_recipe(params, cell.method)
-    if isinstance(recipe, RidgeRecipe):
-        return Work(passed=2 * blocks * min(count, recipe.most_images))
-    return Work(trained=blocks * recipe.steps * images_in_step(recipe, count))
+    if criterion == "recoverability" and isinstance(recipe, SgdRecipe):
+        return Work(trained=blocks * recipe.steps * images_in_step(recipe, count))
+    if criterion in ("recoverability", "stream_recoverability"):
+        most = ridge_recipe(params, cell.method).most_images
+        return Work(passed=2 * blocks * min(count, most))
+    return Work(passed=(1 if criterion in ONE_PASS else blocks) * count)
 
 
 def recovering(params: Params, method: str, run: Cell | Trial) -> Work:

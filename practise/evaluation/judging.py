@@ -109,7 +109,8 @@ def regret(chosen: Sequence[np.ndarray], best: Sequence[np.ndarray], seed: int =
 
     Args:
         chosen: what is lost on each image without the blocks that were chosen, one array for each seed.
-        best: likewise without the blocks of the best set, for each seed that tried it.
+        best: likewise without the blocks of the best set, for each seed that tried it; where all did, in the
+            same order: seeds are then resampled in pairs.
         seed: draws the resamples of images and seeds.
     """
     ours, theirs = np.stack(chosen), np.stack(best)
@@ -118,7 +119,10 @@ def regret(chosen: Sequence[np.ndarray], best: Sequence[np.ndarray], seed: int =
     resampled = []
     for _ in range(RESAMPLES):
         weights = generator.multinomial(num_images, np.full(num_images, 1 / num_images)) / num_images
-        mine, known = (kl[generator.integers(len(kl), size=len(kl))].mean(0) for kl in (ours, theirs))
+        drawn = generator.integers(len(ours), size=len(ours))
+        paired = len(theirs) == len(ours)
+        others = drawn if paired else generator.integers(len(theirs), size=len(theirs))
+        mine, known = ours[drawn].mean(0), theirs[others].mean(0)
         resampled.append(float((mine - known) @ weights))
     return _interval(float(ours.mean() - theirs.mean()), resampled)
 

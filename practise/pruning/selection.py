@@ -220,7 +220,7 @@ def select_knapsack(scores: Mapping[str, float], goal: Goal) -> list[str]:
     names = list(goal.worth)
     known = select_lowest(scores, goal, per_latency=True)
     most = math.fsum(scores[name] for name in known)
-    if most == 0:
+    if most <= 0:  # rounding may leave less than nothing of a block that does nothing
         return known
     goal = goal.attainable()
     solution = milp(
@@ -256,7 +256,8 @@ def select_progressively(of_set: Callable[[Sequence[str]], float], goal: Goal) -
         last = [name for name, blocks in sets.items() if goal.met_by(blocks)]
         added = {name: joint[name] - reached for name in joint}
         best = min(added, key=lambda name: weigh(added[name], goal.reductions[name]))
-        best = min(last, key=joint.__getitem__) if best in last else best
+        if best in last:  # of two that cost the same, the one that saves more
+            best = min(last, key=lambda name: (joint[name], -goal.reductions[name]))
         chosen.append(best)
         reached = joint[best]
     return in_order(chosen, goal)

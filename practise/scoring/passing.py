@@ -52,6 +52,11 @@ def differences(
 ) -> dict[str, float]:
     """The difference between what enters and what leaves each block, mean over the images."""
     device = next(network.parameters()).device
+<<<<<<< HEAD
+=======
+    views = few.centre_views().to(device, memory_format=torch.channels_last).split(BATCH)
+    layers = {name: network.get_submodule(name) for name in blocks}
+>>>>>>> tests-scoring
     entered: dict[str, Tensor] = {}
     found = dict.fromkeys(blocks, 0.0)
 
@@ -59,23 +64,44 @@ def differences(
         entered[name] = x.clone()  # an in-place activation may follow
 
     def leave(name: str, x: Tensor) -> None:
+<<<<<<< HEAD
         share = len(x) / len(views)
         found[name] += share * difference(pixels_of(entered.pop(name)), pixels_of(x))
 
     with torch.inference_mode(), entering(network, blocks, enter), leaving(network, blocks, leave):
         for batch in views.split(BATCH):
             network(batch.to(device, memory_format=torch.channels_last))
+=======
+        before, after = (pixels_of(part, layers[name]) for part in (entered.pop(name), x))
+        found[name] += difference(before, after) * len(x) / len(few)
+
+    with torch.inference_mode(), entering(network, blocks, enter), leaving(network, blocks, leave):
+        for batch in views:
+            network(batch)
+>>>>>>> tests-scoring
     return found
 
 
-def pixels_of(x: Float[Tensor, "n ..."]) -> Float[Tensor, "n pixels c"]:
-    """A feature map [n, c, y, x], or the tokens of a transformer, pixel by pixel."""
-    return (x.flatten(2).transpose(1, 2) if x.ndim == 4 else x).float()
+def pixels_of(x: Float[Tensor, "n ..."], block: nn.Module) -> Float[Tensor, "n pixels c"]:
+    """A block's feature map, [n, c, y, x] or [n, y, x, c], or the tokens of a transformer, pixel by pixel."""
+    if x.ndim == 4:
+        x = x.flatten(1, 2) if has_channels_last(block) else x.flatten(2).transpose(1, 2)
+    return x.float()
+
+
+def has_channels_last(block: nn.Module) -> bool:
+    """Whether a block takes maps with their channels last: its first layer that has weights does."""
+    first = next(
+        layer for layer in block.modules() if next(layer.parameters(recurse=False), None) is not None
+    )
+    two_dimensional = type(first).__name__.endswith("2d")  # timm's layer norm of maps is a layer norm by type
+    return isinstance(first, nn.LayerNorm | nn.Linear) and not two_dimensional
 
 
 def turned(before: Float[Tensor, "n pixels c"], after: Float[Tensor, "n pixels c"]) -> float:
-    """One minus the cosine, mean over images and pixels."""
-    return 1 - functional.cosine_similarity(before, after, dim=2).mean().item()
+    """One minus the cosine, mean over images and pixels; nothing where a pixel stays as it is, also at 0."""
+    cosine = functional.cosine_similarity(before.double(), after.double(), dim=2)
+    return (1 - cosine).masked_fill((before == after).all(2), 0).mean().item()
 
 
 def masks_differ(before: Float[Tensor, "n pixels c"], after: Float[Tensor, "n pixels c"]) -> float:

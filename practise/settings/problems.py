@@ -177,7 +177,7 @@ def _rank(values: Mapping[Any, Any], grid: Mapping[Any, Any]) -> Iterator[Proble
         if isinstance(items, list):
             yield from _repeated(("rank", key), items)
             known = grid.get(key)
-            if isinstance(known, list):
+            if isinstance(known, list) and known:
                 for index, item in enumerate(items):
                     if item not in known:
                         yield (
