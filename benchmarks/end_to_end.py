@@ -21,7 +21,7 @@ def run() -> None:
     if not asked.full:  # a study may say what it can afford
         methods_there = asked.values()["methods"]
         official = methods_there.get("practise_official", {**official, **QUICK})
-    default = {"criterion": "stream_recoverability", "loss": "mimic", "preset": "default"}
+    default = {"criterion": "combined_recoverability", "loss": "mimic", "preset": "default"}
     methods = {"practise": default, "practise_official": official}
     case = Case(
         "end_to_end",

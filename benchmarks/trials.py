@@ -58,7 +58,7 @@ class Trials:
         """
         start = time.perf_counter()
         scorer = ClosedForm(self.network, self.blocks, self.few(seed), self.ridge)
-        of_set = scorer.stream_recoverability if stream else scorer.recoverability
+        of_set = scorer.combined if stream else scorer.recoverability
         dropped = search_blocks(search, of_set, self.goal, per_latency=True)
         return tuple(dropped), time.perf_counter() - start
 

@@ -64,7 +64,7 @@ def test_both_recoverabilities_fit_adaptors_once(monkeypatch):
     asked, fitted = question(), []
     find = ClosedForm.missed_on
     monkeypatch.setattr(ClosedForm, "missed_on", lambda *args: fitted.append(args[2]) or find(*args))
-    features, stream = (SCORES[name](asked) for name in ("recoverability", "stream_recoverability"))
+    features, stream = (SCORES[name](asked) for name in ("recoverability", "combined_recoverability"))
     blocks = ["stages.0.1", "stages.1.1"]
     assert features(blocks) != stream(blocks)
     assert fitted == [tuple(blocks)] * RECIPE.folds
@@ -73,7 +73,7 @@ def test_both_recoverabilities_fit_adaptors_once(monkeypatch):
 def test_where_adaptors_are_trained_the_stream_is_still_looked_at_in_closed_form():
     asked = question()
     theirs = replace(asked, look=replace(asked.seen, recipe=SgdRecipe(steps=1, batch_size=4)))
-    assert score("stream_recoverability", theirs) == score("stream_recoverability", asked)
+    assert score("combined_recoverability", theirs) == score("combined_recoverability", asked)
 
 
 def test_every_criterion_that_a_params_file_may_name_is_there():

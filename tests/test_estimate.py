@@ -70,7 +70,7 @@ def test_a_comparison_recovers_each_block_alone_random_sets_and_all_choices(
 
 
 def test_a_pass_scores_all_blocks_or_one_and_adaptors_of_closed_form_take_two() -> None:
-    passes = {"block_influence": 1, "concept_masks": 1, "output_divergence": 9, "stream_recoverability": 18}
+    passes = {"block_influence": 1, "concept_masks": 1, "output_divergence": 9, "combined_recoverability": 18}
     for preset in ("default", "official"):
         for criterion, times in passes.items():
             method = {"criterion": criterion, "loss": "mimic", "preset": preset}

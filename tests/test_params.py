@@ -169,7 +169,7 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
             {"methods.practise.criterion": "recover"},
             "methods.practise.criterion: unknown criterion 'recover' (known: random, first_blocks, latency, "
             "feature_change, output_divergence, block_influence, concept_masks, recoverability, "
-            "stream_recoverability, given, l1_filters). "
+            "combined_recoverability, given, l1_filters). "
             "Did you mean 'recoverability'?",
         ),
         (
@@ -230,7 +230,7 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
             {"rank.criteria": ["l1_filters"]},
             "rank.criteria[0]: unknown criterion 'l1_filters' (known: random, first_blocks, latency, "
             "feature_change, output_divergence, block_influence, concept_masks, recoverability, "
-            "stream_recoverability)",
+            "combined_recoverability)",
         ),
         (
             {"rank.method": "practice"},
@@ -250,7 +250,7 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         ),
         (
             {"methods.practise.blocks": ["a"]},
-            "methods.practise.blocks: does not belong to criterion stream_recoverability, should be left out",
+            "methods.practise.blocks: does not belong to criterion combined_recoverability, should be left out",
         ),
         (
             {
@@ -266,7 +266,7 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
             {"rank.criteria": ["given"]},
             "rank.criteria[0]: unknown criterion 'given' (known: random, first_blocks, latency, "
             "feature_change, output_divergence, block_influence, concept_masks, recoverability, "
-            "stream_recoverability)",
+            "combined_recoverability)",
         ),
         (
             {"sources.num_images": [50, "al"]},

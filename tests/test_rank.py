@@ -38,7 +38,7 @@ PREPROCESSING = Preprocessing(32, (0.5,) * 3, (0.25,) * 3, "bilinear", 1.0)
 TAU = {"layer1.0": 0.05, "layer1.1": 0.06, "layer2.1": -0.01, "layer3.1": 0.1}
 """What each block saves; one costs time to drop."""
 TARGETS = [1, 2]
-LOOKED_AT = ["random", "first_blocks", "latency", "feature_change", "stream_recoverability"]
+LOOKED_AT = ["random", "first_blocks", "latency", "feature_change", "combined_recoverability"]
 RECOVER = "practise.evaluation.recovered.recover_"
 QUICK = {"steps": 2, "batch_size": 4, "views": 1, "dtype": "fp32"}
 NUM_EVALUATION = 12
@@ -194,7 +194,7 @@ def test_each_criterion_scores_every_set_as_the_stage_score_scores_blocks(
         for blocks, one in sets.items():
             assert one["scores"][name] == sum(sets[block,]["scores"][name] for block in blocks)
     methods = {**params_of(folder).model_dump(exclude_unset=True)["methods"]}
-    for name in ("feature_change", "stream_recoverability"):
+    for name in ("feature_change", "combined_recoverability"):
         params = params_of(
             folder, methods={**methods, "practise": {**methods["practise"], "criterion": name}}
         )

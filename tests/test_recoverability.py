@@ -121,7 +121,7 @@ def test_what_is_missed_of_the_stream_is_numpys_residual_at_each_reader(dropped,
     missed = judge.missed_without(tuple(dropped))
     assert missed.stream == pytest.approx(stream, rel=1e-4)
     assert missed.features == pytest.approx(squared, rel=1e-4)
-    assert judge.stream_recoverability(dropped) == pytest.approx(np.sqrt(stream * squared), rel=1e-4)
+    assert judge.combined(dropped) == pytest.approx(np.sqrt(stream * squared), rel=1e-4)
 
 
 def test_looking_at_the_stream_changes_no_recoverability():
@@ -314,7 +314,7 @@ def test_a_set_is_fitted_once_whatever_is_asked_of_it(monkeypatch):
     monkeypatch.setattr(judge.reference, "run", lambda *args: passes.append(1) or run(*args))
     for _ in range(2):
         judge.recoverability(["stages.0.1", "stages.1.1"])
-        judge.stream_recoverability(["stages.0.1", "stages.1.1"])
+        judge.combined(["stages.0.1", "stages.1.1"])
     assert len(passes) == RIDGE.folds
 
 

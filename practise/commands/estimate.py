@@ -256,7 +256,7 @@ def scoring(params: Params, cell: Cell, blocks: int) -> Work:
     recipe = score_recipe(params, cell.method)
     if criterion == "recoverability" and isinstance(recipe, SgdRecipe):
         return Work(trained=blocks * recipe.steps * images_in_step(recipe, count))
-    if criterion in ("recoverability", "stream_recoverability"):
+    if criterion in ("recoverability", "combined_recoverability"):
         most = ridge_recipe(params, cell.method).most_images
         return Work(passed=2 * blocks * min(count, most))
     return Work(passed=(1 if criterion in ONE_PASS else blocks) * count)

@@ -14,7 +14,7 @@ from practise.scoring.registry import CRITERIA
 RECOVERABILITY = "recoverability"
 """The criterion whose score is R(B)."""
 
-RECOVERABILITIES = (RECOVERABILITY, "stream_recoverability")
+RECOVERABILITIES = (RECOVERABILITY, "combined_recoverability")
 """The criteria that look at what is left after a recovery by adaptors alone."""
 
 

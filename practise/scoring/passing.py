@@ -52,11 +52,7 @@ def differences(
 ) -> dict[str, float]:
     """The difference between what enters and what leaves each block, mean over the images."""
     device = next(network.parameters()).device
-<<<<<<< HEAD
-=======
-    views = few.centre_views().to(device, memory_format=torch.channels_last).split(BATCH)
     layers = {name: network.get_submodule(name) for name in blocks}
->>>>>>> tests-scoring
     entered: dict[str, Tensor] = {}
     found = dict.fromkeys(blocks, 0.0)
 
@@ -64,21 +60,12 @@ def differences(
         entered[name] = x.clone()  # an in-place activation may follow
 
     def leave(name: str, x: Tensor) -> None:
-<<<<<<< HEAD
-        share = len(x) / len(views)
-        found[name] += share * difference(pixels_of(entered.pop(name)), pixels_of(x))
+        before, after = (pixels_of(part, layers[name]) for part in (entered.pop(name), x))
+        found[name] += difference(before, after) * len(x) / len(views)
 
     with torch.inference_mode(), entering(network, blocks, enter), leaving(network, blocks, leave):
         for batch in views.split(BATCH):
             network(batch.to(device, memory_format=torch.channels_last))
-=======
-        before, after = (pixels_of(part, layers[name]) for part in (entered.pop(name), x))
-        found[name] += difference(before, after) * len(x) / len(few)
-
-    with torch.inference_mode(), entering(network, blocks, enter), leaving(network, blocks, leave):
-        for batch in views:
-            network(batch)
->>>>>>> tests-scoring
     return found
 
 

@@ -57,12 +57,6 @@ CLAIMS: Mapping[str, Claim] = {
 OF_CHANGE = ("feature_change", "output_divergence")
 """The criteria that look at what changes when a block is gone, before any recovery."""
 
-<<<<<<< HEAD
-RECOVERABILITIES = ("recoverability", "combined_recoverability")
-"""The criteria that look at what is left after a recovery by adaptors alone."""
-
-=======
->>>>>>> tests-tables
 CLAIMS_COLUMNS = (
     *("claim", *SETTING, "ours", "against", "difference_mean", "difference_std"),
     *("seeds", "in_favour", *DEVICE_COLUMNS),
