@@ -31,13 +31,13 @@ class Variant:
         title: what to call it.
         search: how blocks are chosen.
         recipe: how the network is recovered.
-        stream: whether they are chosen by recoverability along the stream, or by R alone.
+        combined: whether they are chosen by combined recoverability, or by R alone.
     """
 
     title: str
     search: "Search"
     recipe: "RecoveryRecipe"
-    stream: bool = True
+    combined: bool = True
 
 
 SEARCHES: dict["Search", str] = {
@@ -64,7 +64,7 @@ def variants(search: "Search", default: "RecoveryRecipe", official: "RecoveryRec
     return [
         changed("default: everything"),
         *(Variant(title, way, default) for way, title in SEARCHES.items() if way != search),
-        Variant("blocks chosen by R alone", search, default, stream=False),
+        Variant("blocks chosen by R alone", search, default, combined=False),
         changed("from the original's weights", start="weights"),
         changed(f"batch norm {other}", batch_norm=other),
         changed("batch norm in training mode", batch_norm="train"),
@@ -94,7 +94,7 @@ def run() -> None:
     raw: list[dict[str, Any]] = []
     for seed in trials.seeds:
         for variant in tried:
-            dropped, chosen_in = trials.choose(variant.search, seed, variant.stream)
+            dropped, chosen_in = trials.choose(variant.search, seed, variant.combined)
             student, seconds = trials.recover(dropped, variant.recipe, seed)
             raw.append(
                 {"variant": variant.title, "seed": seed, "top1": trials.top1(student), "seconds": seconds,

@@ -48,17 +48,17 @@ class Trials:
         sample = self.case.paths.sample(self.cell.images, self.cell.num_images, seed)
         return load_tiny_set(self.params, sample, self.teacher.preprocessing, seed)
 
-    def _choose(self, search: Search, seed: int, stream: bool = True) -> tuple[tuple[str, ...], float]:
+    def _choose(self, search: Search, seed: int, combined: bool = True) -> tuple[tuple[str, ...], float]:
         """The blocks that a search drops on a seed's images, and its seconds, scoring included.
 
         Args:
             search: its name.
             seed: the images'.
-            stream: whether recoverability along the stream is searched, as by default, or R alone.
+            combined: whether combined recoverability is searched, as by default, or R alone.
         """
         start = time.perf_counter()
         scorer = ClosedForm(self.network, self.blocks, self.few(seed), self.ridge)
-        of_set = scorer.combined if stream else scorer.recoverability
+        of_set = scorer.combined if combined else scorer.recoverability
         dropped = search_blocks(search, of_set, self.goal, per_latency=True)
         return tuple(dropped), time.perf_counter() - start
 

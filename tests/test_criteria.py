@@ -64,9 +64,9 @@ def test_both_recoverabilities_fit_adaptors_once(monkeypatch):
     asked, fitted = question(), []
     find = ClosedForm.missed_on
     monkeypatch.setattr(ClosedForm, "missed_on", lambda *args: fitted.append(args[2]) or find(*args))
-    features, stream = (SCORES[name](asked) for name in ("recoverability", "combined_recoverability"))
+    features, combined = (SCORES[name](asked) for name in ("recoverability", "combined_recoverability"))
     blocks = ["stages.0.1", "stages.1.1"]
-    assert features(blocks) != stream(blocks)
+    assert features(blocks) != combined(blocks)
     assert fitted == [tuple(blocks)] * RECIPE.folds
 
 

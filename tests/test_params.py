@@ -250,7 +250,8 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         ),
         (
             {"methods.practise.blocks": ["a"]},
-            "methods.practise.blocks: does not belong to criterion combined_recoverability, should be left out",
+            "methods.practise.blocks: does not belong to criterion combined_recoverability, should be left "
+            "out",
         ),
         (
             {

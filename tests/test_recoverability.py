@@ -18,6 +18,7 @@ from practise.errors import RecoveryError
 from practise.images.views import centre_views
 from practise.networks.blocks import drop_blocks_, find_blocks
 from practise.scoring.params import RidgeRecipe, SgdRecipe
+from practise.scoring.passing import block_influence
 from practise.scoring.pixels import channels_second
 from practise.scoring.recoverability import ClosedForm, build_scorer, share_missed, solve_ridge
 
@@ -113,15 +114,14 @@ def test_what_is_missed_of_the_stream_is_numpys_residual_at_each_reader(dropped,
             shares.append(np.sum((unseen @ matrix.T - truth) ** 2) / np.sum(truth**2))
             put_before_(student, reader, matrix)
         ours, theirs = (features(net, views[fold]).double().numpy() for net in (student, network))
-        shares = shares or [
-            np.sum((ours - theirs) ** 2) / np.sum(theirs**2)
-        ]  # nothing reads but the classifier
+        shares.append(np.sum((ours - theirs) ** 2) / np.sum(theirs**2))  # the classifier reads the features
         stream += np.mean(shares) * len(fold) / 8
         squared += np.mean((ours - theirs) ** 2) * len(fold) / 8
     missed = judge.missed_without(tuple(dropped))
     assert missed.stream == pytest.approx(stream, rel=1e-4)
     assert missed.features == pytest.approx(squared, rel=1e-4)
-    assert judge.combined(dropped) == pytest.approx(np.sqrt(stream * squared), rel=1e-4)
+    influence = sum(block_influence(network, dropped, views).values())
+    assert judge.combined(dropped) == pytest.approx(np.cbrt(stream * squared * influence), rel=1e-4)
 
 
 def test_looking_at_the_stream_changes_no_recoverability():
