@@ -81,9 +81,9 @@ class MethodParams(Section):
     criterion: CriterionName = Field(
         description="How blocks are ranked: random; first_blocks; latency: what saves most; feature_change "
         "and output_divergence: what changes least without recovery; block_influence and concept_masks: what "
-        "changes least of what passes through; recoverability: the paper's; combined_recoverability: that, what "
-        "is missed of the residual stream, and influence. given: in the order of the key blocks. l1_filters: no block goes, but the filters of least L1 norm "
-        "inside them."
+        "changes least of what passes through; recoverability: the paper's; combined_recoverability: that, "
+        "what is missed of the residual stream, and influence; given: in the order of the key blocks. "
+        "l1_filters: no block goes, but the filters of least L1 norm inside them."
     )
     blocks: List[Text] | None = Field(
         None, description="given: the blocks that may go; a target of k blocks drops the first k of them."
