@@ -353,7 +353,7 @@ def test_check_tells_what_the_grid_runs(capsys: pytest.CaptureFixture[str]) -> N
     told = {
         stage: int(counts[stage]) for stage in ("teacher", "sample", "score", "select", "evaluate", "rank")
     }
-    assert told == {"teacher": 1, "sample": 3, "score": 3, "select": 6, "evaluate": 6, "rank": 1}
+    assert told == {"teacher": 1, "sample": 3, "score": 3, "select": 6, "evaluate": 6, "rank": 3}
     assert rest == [
         "results: results/default/, tables in results/default/tables/",
         "data: everything is there",

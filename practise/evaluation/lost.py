@@ -39,7 +39,7 @@ def write_lost(path: Path, lost: "Sequence[Lost]", right_original: np.ndarray) -
         lost: one for each set.
         right_original: whether the original names the right class, one for each image.
     """
-    tensors = {
+    tensors: dict[str, np.ndarray] = {
         "kl": np.stack([one.kl for one in lost]).astype(np.float32),
         "right": np.stack([one.right for one in lost]).astype(np.uint8),
         "right_original": right_original.astype(np.uint8),
