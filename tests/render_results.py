@@ -292,6 +292,7 @@ def write_ranking(
     right_original = np.arange(EVALUATED) < 0.84 * EVALUATED
     told = {
         "method": params.rank.method,
+        "criterion": params.methods[params.rank.method].criterion,
         "preset": params.methods[params.rank.method].preset,
         "recipe": {},
         "num_evaluation": EVALUATED,

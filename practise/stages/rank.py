@@ -90,6 +90,7 @@ def run(
     as_it_is = oracle.lost_by(oracle.mimicked)
     result = {
         "method": rank.method,
+        "criterion": method.criterion,
         "preset": method.preset,
         "recipe": recipe.model_dump(),
         "num_evaluation": len(evaluation),

@@ -15,7 +15,6 @@ import pandas as pd
 
 from practise.evaluation.judging import Interval, ceiling, judge, regret, spearman
 from practise.evaluation.lost import Losses, read_lost
-from practise.render.names import RECOVERABILITY
 from practise.render.tables.results import Results
 from practise.render.tidy import BETWEEN_SEEDS, LEAST_CEILING, SAMPLE_SETTING
 from practise.schema import HowMany
@@ -40,7 +39,7 @@ CRITERIA_COLUMNS = (
         )
     ),
     *("kl", "kl_std", "regret", "regret_low", "regret_high", "top1_lost", "top1_lost_error"),
-    *("latency_reduction", "dropped_blocks", "best_known", "best_known_kl", "method", "preset"),
+    *("latency_reduction", "dropped_blocks", "best_known", "best_known_kl", "method", "against", "preset"),
 )
 ORACLE_COLUMNS = (
     *(*SAMPLE_SETTING, "seed", "kind", "dropped_blocks", "num_blocks", "latency_reduction"),
@@ -75,8 +74,9 @@ def criteria_frame(params: Params) -> pd.DataFrame:
     """Return one row per setting, criterion, search and target.
 
     `correlation_…` is Spearman's, of the scores with what is lost without random sets (`sets`) and without
-    each block alone (`blocks`); `difference_…` is that less recoverability's; `regret` is what the chosen
-    sets lose beyond the best set that is known. `…_low` and `…_high` bound the middle 90 % of resamples.
+    each block alone (`blocks`); `difference_…` is that less the one of `against`, by which the method
+    chooses; `regret` is what the chosen sets lose beyond the best set that is known. `…_low` and `…_high`
+    bound the middle 90 % of resamples.
 
     Raises:
         FileError: A result of the trials is missing or damaged.
@@ -168,6 +168,7 @@ def _judge(trials: Sequence[Tried]) -> Iterator[dict[str, Any]]:
         "seeds": len(trials),
         "top1_original": float(np.mean(top1)),
         **{key: first[key] for key in ("num_evaluation", "method", "preset")},
+        "against": first["criterion"],
     }
     for choice in first["choices"]:
         key = {name: choice[name] for name in ("criterion", "search", "target")}
@@ -188,7 +189,7 @@ def _correlate(trials: Sequence[Tried], kind: str, names: Sequence[str]) -> dict
         return {name: {"num": kl.shape[1]} for name in names}
     common = {"num": kl.shape[1], "ceiling": ceiling(kl)}
     found: dict[str, dict[str, Any]] = {}
-    for name, judged in judge(scores, kl, RECOVERABILITY).items():
+    for name, judged in judge(scores, kl, trials[0].result["criterion"]).items():
         found[name] = dict(common)
         if judged is not None:
             found[name] |= _columns("correlation", judged.correlation)
