@@ -122,7 +122,10 @@ STAGES: Mapping[str, Stage] = {
         seconds=80,
     ),
     "synthesize": Stage(
-        ("out", "sheet"), reads=(NETWORK, "synthesize", "sources.blocks", "device"), seconds=120
+        ("out", "sheet"),
+        reads=(NETWORK, "synthesize", "sources.blocks", "sources.images", "device"),
+        opens=("images",),  # of what kind they are
+        seconds=120,
     ),
     "sources": Stage(
         ("out",),

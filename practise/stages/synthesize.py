@@ -1,12 +1,18 @@
-"""Make images from the original network alone, for when there are none."""
+"""Make images from the original network alone, for when there are none.
+
+Where no comparison of sources asks for such images, none are made: a network without batch norm keeps no
+statistics to make them from.
+"""
 
 import copy
+from functools import cache
 from pathlib import Path
 from statistics import fmean
 
 from PIL import Image
 
 from practise.files import atomic, sha256, write_result
+from practise.images.params import SOURCES
 from practise.images.synthesized import KIND
 from practise.images.views import combine
 from practise.machine.circumstances import circumstances
@@ -34,20 +40,24 @@ def run(params: Params, *, network: str, teacher: Path, out: Path, sheet: Path) 
     """
     device = resolve_device(params.device.name)
     original = load_teacher(teacher)
-    wanted, seed, recipe = params.synthesize.num_images, params.synthesize.seed, params.synthesize.recipe
+    seed, recipe = params.synthesize.seed, params.synthesize.recipe
+    kinds = [SOURCES[params.images[name].source] for name in params.sources.images]
+    wanted = params.synthesize.num_images if any(kind.is_made for kind in kinds) else 0
     whole = original.network.to(device).requires_grad_(False)
     student = drop_blocks_(copy.deepcopy(whole), params.sources.blocks) if recipe.competition else None
-    synthesizer = Synthesizer(whole, original.preprocessing, len(original.classes), recipe, student)
+    about = (whole, original.preprocessing, len(original.classes), recipe, student)
+    synthesizer = cache(lambda: Synthesizer(*about))
     resume = Resume(out, [network, recipe.model_dump(), wanted, seed, params.sources.blocks, sha256(teacher)])
     batches = [Synthesized(**batch) for batch in (resume.load() or {"batches": []})["batches"]]
     starts = range(0, wanted, recipe.batch_size)
     for place in track(range(len(batches), len(starts)), f"synthesize batches of {recipe.batch_size}"):
         count = min(recipe.batch_size, wanted - starts[place])
-        batches.append(synthesizer.make(count, combine(seed, place)))
+        batches.append(synthesizer().make(count, combine(seed, place)))
         resume.save_now_and_then(lambda: {"batches": [vars(batch) for batch in batches]})
     images = [Image.fromarray(image.permute(1, 2, 0).numpy()) for batch in batches for image in batch.images]
     labels = [int(label) for batch in batches for label in batch.labels]
     listed = []
+    out.with_name("images").mkdir(parents=True, exist_ok=True)
     for place, (image, label) in enumerate(zip(images, labels, strict=True)):
         path = Path("images", f"{place:05}.png")
         save(image, out.parent / path)
@@ -58,7 +68,7 @@ def run(params: Params, *, network: str, teacher: Path, out: Path, sheet: Path) 
         "network": network,
         "num_classes": len(original.classes),
         "recipe": recipe.model_dump(),
-        **{name: fmean(getattr(batch, name) for batch in batches) for name in qualities},
+        **{name: fmean(getattr(batch, name) for batch in batches) for name in qualities if batches},
         "images": listed,
     }
     keys = STAGES["synthesize"].keys(network=network)
@@ -83,8 +93,8 @@ def save(image: Image.Image, path: Path) -> None:
 
 def lay_out(images: list[Image.Image]) -> Image.Image:
     """Images of one size side by side, with a little white between them."""
-    gap, (width, height) = 4, images[0].size
-    columns = min(COLUMNS, len(images))
+    gap, (width, height) = 4, images[0].size if images else (0, 0)
+    columns = min(COLUMNS, len(images)) or 1
     rows = -(-len(images) // columns)
     sheet = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), "white")
     for place, image in enumerate(images):
