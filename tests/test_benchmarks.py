@@ -49,13 +49,13 @@ def test_each_variant_differs_from_the_default_in_one_thing(batch_norm: str) -> 
     tried = ablation.variants("lowest", default, RecoveryRecipe.official())
     assert (tried[0].search, tried[0].recipe) == ("lowest", default)
     assert len({variant.title for variant in tried}) == len(tried)
-    assert len({(variant.search, variant.recipe, variant.stream) for variant in tried}) == len(tried)
-    (by_r,) = [variant for variant in tried if not variant.stream]
+    assert len({(variant.search, variant.recipe, variant.combined) for variant in tried}) == len(tried)
+    (by_r,) = [variant for variant in tried if not variant.combined]
     assert (by_r.search, by_r.recipe) == ("lowest", default)
     changed = {
         variant.title: {key for key, value in variant.recipe if value != getattr(default, key)}
         for variant in tried
-        if variant.search == "lowest" and variant.stream and "authors" not in variant.title
+        if variant.search == "lowest" and variant.combined and "authors" not in variant.title
     }
     assert [len(keys) for keys in changed.values()] == [0, 1, 1, 1, 1, 1, 1, 1, 2]
     others = {variant.search: variant.recipe for variant in tried if variant.search != "lowest"}

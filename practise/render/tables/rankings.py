@@ -15,6 +15,7 @@ import pandas as pd
 
 from practise.evaluation.judging import Interval, ceiling, judge, regret, spearman
 from practise.evaluation.lost import Losses, read_lost
+from practise.render.names import RECOVERABILITY
 from practise.render.tables.results import Results
 from practise.render.tidy import BETWEEN_SEEDS, LEAST_CEILING, SAMPLE_SETTING
 from practise.schema import HowMany
@@ -74,9 +75,9 @@ def criteria_frame(params: Params) -> pd.DataFrame:
     """Return one row per setting, criterion, search and target.
 
     `correlation_…` is Spearman's, of the scores with what is lost without random sets (`sets`) and without
-    each block alone (`blocks`); `difference_…` is that less the one of `against`, by which the method
-    chooses; `regret` is what the chosen sets lose beyond the best set that is known. `…_low` and `…_high`
-    bound the middle 90 % of resamples.
+    each block alone (`blocks`); `difference_…` is that less the one of `against`: of the method's own
+    criterion where it is compared, else of recoverability. `regret` is what the chosen sets lose beyond the
+    best set that is known. `…_low` and `…_high` bound the middle 90 % of resamples.
 
     Raises:
         FileError: A result of the trials is missing or damaged.
@@ -168,7 +169,7 @@ def _judge(trials: Sequence[Tried]) -> Iterator[dict[str, Any]]:
         "seeds": len(trials),
         "top1_original": float(np.mean(top1)),
         **{key: first[key] for key in ("num_evaluation", "method", "preset")},
-        "against": first["criterion"],
+        "against": _against(trials),
     }
     for choice in first["choices"]:
         key = {name: choice[name] for name in ("criterion", "search", "target")}
@@ -189,7 +190,7 @@ def _correlate(trials: Sequence[Tried], kind: str, names: Sequence[str]) -> dict
         return {name: {"num": kl.shape[1]} for name in names}
     common = {"num": kl.shape[1], "ceiling": ceiling(kl)}
     found: dict[str, dict[str, Any]] = {}
-    for name, judged in judge(scores, kl, trials[0].result["criterion"]).items():
+    for name, judged in judge(scores, kl, _against(trials)).items():
         found[name] = dict(common)
         if judged is not None:
             found[name] |= _columns("correlation", judged.correlation)
@@ -208,6 +209,12 @@ def _stack(
         for tried, rows in zip(trials, places, strict=True)
     ]
     return kl, {name: np.array([[one[name] for one in own] for own in sets], dtype=float) for name in names}
+
+
+def _against(trials: Sequence[Tried]) -> str:
+    """The criterion that others are held against: the method's own where it is compared, else R."""
+    own: str = trials[0].result["criterion"]
+    return own if own in trials[0].criteria else RECOVERABILITY
 
 
 def _weigh(trials: Sequence[Tried], key: Mapping[str, Any]) -> dict[str, Any]:
