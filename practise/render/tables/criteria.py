@@ -130,7 +130,8 @@ def _caption(frame: pd.DataFrame, hidden: set[str]) -> str:
         f"{', mean ± standard deviation over seeds' if several else ''}. ρ: Spearman's rank correlation of "
         f"a criterion's scores with the KL, over {sets} random sets and over {blocks} blocks dropped alone; "
         f"Δρ: that less the one of {criterion_title(first['against'])}. Regret: the KL of the chosen set "
-        "less that of the best set known. In brackets: the middle 90 % of resamples of sets, images and seeds."
+        "less that of the best set known. In brackets: the middle 90 % of resamples of sets, images and "
+        "seeds."
         f"{'' if _several(frame) else _search(frame)}"
     )
 
