@@ -192,6 +192,19 @@ def test_a_run_that_was_killed_ends_in_the_same_images(
     assert again["images"] == read_result(inputs["synthesized"], "synthesize")["images"]
 
 
+def test_nothing_is_made_where_no_comparison_asks_for_it_whatever_the_network(
+    inputs: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(synthesize, "Synthesizer", None)  # which refuses a network without batch norm
+    params = params_with(inputs["folder"], images=["photos", "anything"])
+    out, sheet = tmp_path / "manifest.json", tmp_path / "sheet.png"
+    synthesize.run(params, network="small", teacher=inputs["teacher"], out=out, sheet=sheet)
+    assert read_result(out, "synthesize")["images"] == []
+    assert (tmp_path / "images").is_dir()
+    with Image.open(sheet) as picture:
+        assert picture.convert("RGB").getextrema() == ((255, 255),) * 3
+
+
 @pytest.mark.parametrize("images", ["photos", "anything", "made"])
 def test_every_source_recovers_the_same_drop(inputs: dict[str, Any], images: str, tmp_path: Path) -> None:
     result = recover(inputs, images, tmp_path / "out.json")
