@@ -1,6 +1,6 @@
 """Accuracy: how many evaluation images a network names right, in percent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -47,24 +47,36 @@ def evaluate_accuracy(
         NetworkError: A logit is not a number, so that no class is the first.
         ImageError: There are no images.
     """
-    network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     first = five = num_images = num_classes = 0
-    with torch.inference_mode():
-        for images, labels in batches:
-            logits = network(images.to(device).contiguous(memory_format=torch.channels_last)).float().cpu()
-            if not torch.isfinite(logits).all():
-                raise NetworkError(
-                    f"{type(network).__name__} gives logits that are not finite; its weights are damaged"
-                )
-            num_classes = logits.shape[1]
-            ranked = logits.topk(min(5, num_classes)).indices == labels[:, None]
-            first += int(ranked[:, 0].sum())
-            five += int(ranked.sum())
-            num_images += len(labels)
+    for logits, labels in stream_logits(network, batches, device):
+        if not torch.isfinite(logits).all():
+            raise NetworkError(
+                f"{type(network).__name__} gives logits that are not finite; its weights are damaged"
+            )
+        num_classes = logits.shape[1]
+        ranked = logits.topk(min(5, num_classes)).indices == labels[:, None]
+        first += int(ranked[:, 0].sum())
+        five += int(ranked.sum())
+        num_images += len(labels)
     if num_images == 0:
         raise ImageError("there are no images to measure accuracy on")
     top5 = 100 * five / num_images if num_classes >= TOP5_FROM else None
     return Accuracy(100 * first / num_images, top5, num_images)
+
+
+def stream_logits(
+    network: nn.Module,
+    batches: Iterable[tuple[Float[Tensor, "n 3 h w"], Int64[Tensor, " n"]]],
+    device: torch.device,
+) -> Iterator[tuple[Float[Tensor, "n classes"], Int64[Tensor, " n"]]]:
+    """Give a network's logits, fp32 in the CPU's memory, and the classes of each batch.
+
+    Args: as for `evaluate_accuracy`, which says what becomes of the network.
+    """
+    network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    ask = torch.inference_mode()(network)
+    for images, labels in batches:
+        yield ask(images.to(device).contiguous(memory_format=torch.channels_last)).float().cpu(), labels
 
 
 def check_classes(network: tuple[str, ...], images: tuple[str, ...], where: str) -> None:

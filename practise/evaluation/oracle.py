@@ -16,6 +16,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from practise.errors import NetworkError
+from practise.evaluation.accuracy import stream_logits
 from practise.evaluation.recovered import Recovering, recover_student
 from practise.images.loading import Batch
 from practise.images.tiny_set import TinySet
@@ -58,7 +59,7 @@ class Oracle:
         _, self.mimicked = start_recovery(
             network, Pruning(()), few, way.recipe.but(start="weights"), way.ridge
         )
-        self.theirs, self.labels = self.ask(self.mimicked)
+        self.theirs, _ = self.ask(self.mimicked)
         self.bank = share_views(self.mimicked, few, way.loss, way.recipe)
 
     def ask(self, network: nn.Module) -> tuple[Float[Tensor, "n classes"], Int64[Tensor, " n"]]:
@@ -68,13 +69,7 @@ class Oracle:
             NetworkError: a logit is not finite.
         """
         device = next(self.network.parameters()).device
-        network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        logits, labels = [], []
-        with torch.inference_mode():
-            for images, classes in self.batches():
-                views = images.to(device).contiguous(memory_format=torch.channels_last)
-                logits.append(network(views).float().cpu())
-                labels.append(classes)
+        logits, labels = zip(*stream_logits(network, self.batches(), device), strict=True)
         found = torch.cat(logits)
         if not found.isfinite().all():
             raise NetworkError("the recovered network gives logits that are not finite; lower recover.lr")
@@ -102,13 +97,12 @@ def draw_sets(blocks: Sequence[str], count: int, seed: int = 0) -> list[tuple[st
     """
     generator = np.random.default_rng(seed)
     sizes = range(FEWEST, min(MOST, len(blocks) - 1) + 1)
-    drawn: dict[tuple[str, ...], None] = {}
-    for _ in range(100 * count if sizes else 0):
-        if len(drawn) == count:
-            break
+
+    def draw() -> tuple[str, ...]:
         places = generator.choice(len(blocks), generator.choice(sizes), replace=False)
-        drawn[tuple(blocks[place] for place in sorted(places))] = None
-    return list(drawn)
+        return tuple(blocks[place] for place in sorted(places))
+
+    return draw_different(draw, count, most=100 * count if sizes else 0)
 
 
 def draw_sets_that_meet(goal: Goal, count: int, seed: int = 0) -> list[tuple[str, ...]]:
@@ -120,12 +114,26 @@ def draw_sets_that_meet(goal: Goal, count: int, seed: int = 0) -> list[tuple[str
         seed: draws them.
     """
     generator = np.random.default_rng(seed)
+
+    def draw() -> tuple[str, ...]:
+        places = map(float, generator.permutation(len(goal.worth)))
+        scores = dict(zip(goal.worth, places, strict=True))
+        return tuple(select_lowest(scores, goal, per_latency=False))
+
+    return draw_different(draw, count, most=20 * count)
+
+
+def draw_different(draw: Callable[[], tuple[str, ...]], count: int, most: int) -> list[tuple[str, ...]]:
+    """So many different sets, in the order in which they were drawn first.
+
+    Args:
+        draw: draws a set.
+        count: how many sets, at most.
+        most: how often to draw, at most.
+    """
     drawn: dict[tuple[str, ...], None] = {}
-    for _ in range(20 * count):
+    for _ in range(most):
         if len(drawn) == count:
             break
-        places = map(float, generator.permutation(len(goal.worth)))
-        drawn[tuple(select_lowest(dict(zip(goal.worth, places, strict=True)), goal, per_latency=False))] = (
-            None
-        )
+        drawn[draw()] = None
     return list(drawn)
