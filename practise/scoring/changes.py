@@ -12,14 +12,13 @@ from torch.nn import functional
 from practise.images.tiny_set import TinySet
 from practise.networks.blocks import drop_blocks_
 from practise.networks.features import feature_extractor, find_feature_layer
+from practise.scoring.registry import OfSet
 
 BATCH = 50
 """Images in a forward pass."""
 
 Run = Callable[[nn.Module, Tensor], Tensor]
 Distance = Callable[[Tensor, Tensor], Tensor]
-OfSet = Callable[[Sequence[str]], float]
-"""From the blocks that go together to what they cost."""
 
 
 def feature_change(network: nn.Module, few: TinySet) -> OfSet:

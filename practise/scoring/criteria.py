@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from practise.errors import NetworkError, unknown
+from practise.scoring.registry import OfSet
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from practise.images.tiny_set import TinySet
     from practise.scoring.params import RidgeRecipe, SgdRecipe
     from practise.scoring.recoverability import ClosedForm
-
-OfSet = Callable[[Sequence[str]], float]
-"""From the names of the blocks that go together, in network order, to what that costs."""
 
 
 @dataclass(frozen=True)

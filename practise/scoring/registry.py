@@ -1,6 +1,10 @@
 """The criteria that say what goes, by the name that stands in a params file, and what is known of each."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+OfSet = Callable[[Sequence[str]], float]
+"""From the names of the blocks that go together, in network order, to what that costs."""
 
 
 @dataclass(frozen=True)

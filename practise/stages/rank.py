@@ -14,8 +14,8 @@ from practise.progress import track
 from practise.pruning.params import Search
 from practise.pruning.selection import Goal, search_blocks, set_goal
 from practise.resume import Answers, Resume
-from practise.scoring.criteria import SCORES, OfSet, Question
-from practise.scoring.registry import CRITERIA
+from practise.scoring.criteria import SCORES, Question
+from practise.scoring.registry import CRITERIA, OfSet
 from practise.settings.params import Params
 from practise.settings.presets.recover import recovery_recipe
 from practise.settings.presets.select import selection_recipe
