@@ -79,6 +79,15 @@ def number(value: float, digits: int, *, signed: bool = False) -> str:
     return f"{value:{'+' if signed else ''}z.{digits}f}".replace("-", "−")
 
 
+def with_interval(value: float, low: float, high: float, digits: int, *, signed: bool = False) -> str:
+    """Return "value [low, high]"; a sign goes to the value alone.
+
+    >>> with_interval(0.5, -0.25, 1, 2, signed=True)
+    '+0.50 [−0.25, 1.00]'
+    """
+    return f"{number(value, digits, signed=signed)} [{number(low, digits)}, {number(high, digits)}]"
+
+
 def scientific(values: Iterable[float]) -> str:
     """Return "mean ± std" of values that may span decades, with three significant digits of the mean.
 

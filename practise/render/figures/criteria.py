@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from practise.render.figures.canvas import DECADE, INK, QUIET, draw_panels, plain_log_axis
 from practise.render.figures.labels import MOST_NAMES, Point, place_names
-from practise.render.names import number, shared_start
+from practise.render.names import number, shared_start, with_interval
 from practise.render.tidy import BETWEEN_SEEDS, LEAST_CEILING, SAMPLE_SETTING, read_frame
 from practise.scoring.registry import CRITERIA
 
@@ -91,8 +91,8 @@ def _correlation(row: pd.Series) -> str:
     ceiling = f"ceiling {number(row['ceiling_sets'], 2)}"
     if pd.isna(row["correlation_sets"]) or row["ceiling_sets"] < LEAST_CEILING:
         return ceiling
-    value, low, high = (number(row[f"correlation{end}_sets"], 2) for end in ("", "_low", "_high"))
-    return f"ρ = {value} [{low}, {high}], {ceiling}"
+    value, low, high = (row[f"correlation{end}_sets"] for end in ("", "_low", "_high"))
+    return f"ρ = {with_interval(value, low, high, 2)}, {ceiling}"
 
 
 def _draw_sets(ax: Axes, sets: pd.DataFrame, colors: dict[str, str], chosen: set[str]) -> None:

@@ -11,6 +11,7 @@ from practise.render.names import (
     number,
     plus_minus,
     target_title,
+    with_interval,
 )
 from practise.render.tables.captions import SAMPLE_TITLES, constant_columns, sentence, setting_caption
 from practise.render.tidy import LEAST_CEILING, SAMPLE_SETTING, groups
@@ -70,8 +71,8 @@ def _row(cells: pd.DataFrame, criterion: str, search: str) -> dict[str, str]:
         row[DIFFERENCE] = Strong(difference) if sure else difference
     for _, one in cells.iterrows():
         target = one["target_reduction"]
-        low, high = (number(one[f"regret_{end}"], 3) for end in ("low", "high"))
-        row[_regret(target)] = f"{number(one['regret'], 3)} [{low}, {high}]"
+        value, low, high = (one[f"regret{end}"] for end in ("", "_low", "_high"))
+        row[_regret(target)] = with_interval(value, low, high, 3)
         row[_kl(target)] = plus_minus(one["kl"], one["kl_std"], 3)
         row[_top1(target)] = plus_minus(one["top1_lost"], one["top1_lost_error"], 1)
     return row
@@ -98,7 +99,7 @@ def _interval(row: pd.Series, name: str, kind: str, *, signed: bool = False) -> 
     value, low, high = (row[f"{name}{end}_{kind}"] for end in ("", "_low", "_high"))
     if pd.isna(value):
         return DASH
-    return f"{number(value, 2, signed=signed)} [{number(low, 2)}, {number(high, 2)}]"
+    return with_interval(value, low, high, 2, signed=signed)
 
 
 def _regret(target: float) -> str:
