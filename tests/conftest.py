@@ -1,4 +1,8 @@
-"""Tests marked `gpu` run where torch sees one; processes of pytest side by side share the cores."""
+"""Tests marked `gpu` run where torch sees one; processes of pytest side by side share the cores.
+
+Properties are tried on the same examples in every run, so that a run that passes passes again;
+`--hypothesis-profile random` draws new ones.
+"""
 
 import os
 
@@ -7,6 +11,11 @@ if processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):  # read b
 
 import pytest
 import torch
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True)
+settings.register_profile("random", derandomize=False)
+settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

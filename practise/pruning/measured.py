@@ -1,9 +1,11 @@
 """A set of blocks that is measured before it is recovered, and chosen again where it misses its target.
 
 What a set saves follows from what its blocks save alone only roughly. So the search for a goal is followed by
-a measurement, and where that is further than a point from the target, the goal moves by what all sets so far
-have taught, and the search goes on. Where no set that it proposes comes near, single blocks of these sets are
-exchanged for the nearest ones that take another time. The pipeline and `practise.accelerate` both choose so.
+a measurement, and where that is further than half a point from the target, the goal moves by what all sets so
+far have taught, and the search goes on. Where no set that it proposes comes as close, single blocks of these
+sets are exchanged for the nearest ones that take another time. A point is what a choice may miss by; half of
+it is left to the machine, whose speed drifts between this measurement and any later one. The pipeline and
+`practise.accelerate` both choose so.
 """
 
 import math
@@ -19,10 +21,14 @@ from practise.pruning.selection import Goal, saved_by_sum, set_goal
 
 POINT = 0.01
 """How near to its target a choice should come: one point."""
+CLOSE = POINT / 2
+"""A choice that seems to come as near as this is taken at once."""
 MOST_SEARCHES = 6
 """Goals that are searched for one target, at most."""
 MOST_EXCHANGES = 6
 """Sets that are measured beyond those, at most."""
+MOST_CLOSER = 3
+"""Sets that are measured beyond a near one, at most, for one that is close."""
 CONFIRMATIONS = 2
 """How often what is pruned is measured again where it seems right: one number decides for many cells."""
 SAME_GOAL = 1e-3
@@ -99,7 +105,7 @@ def choose_measured(
     measure: Callable[[tuple[str, ...]], Reduction],
     confirmations: int = CONFIRMATIONS,
 ) -> Choice:
-    """The first set within a point of the target, by measuring; else the nearest that was found.
+    """The first set that is measured to come close to the target; else the nearest that was found.
 
     Args:
         search: from a goal to the blocks that should go for it, in network order.
@@ -118,7 +124,7 @@ def choose_measured(
     trials = Trials(reductions, together, alike, target, measure, confirmations)
     goals: list[tuple[float, float]] = []
     wanted: float | None = target
-    while wanted is not None and len(goals) < MOST_SEARCHES:
+    while wanted is not None and len(goals) < MOST_SEARCHES and not trials.suffice():
         try:
             goal = set_goal(reductions, wanted, recipe.tolerance, recipe.overshoot, together)
         except SelectionError:
@@ -126,18 +132,13 @@ def choose_measured(
                 raise
             break  # the goal had to move further than the blocks reach
         found = trials.add(tuple(search(goal)))
-        if trials.is_near(found):
-            return trials.choose(found)
         goals.append((wanted, found.measured_reduction))
         wanted = next_goal(goals, target, trials.learnt())
     for _ in range(MOST_EXCHANGES):
-        blocks = trials.exchange()
-        if blocks is None:
+        if trials.suffice() or (blocks := trials.exchange()) is None:
             break
-        found = trials.add(blocks)
-        if trials.is_near(found):
-            return trials.choose(found)
-    return trials.choose(min(trials.tried.values(), key=trials.miss))
+        trials.add(blocks)
+    return Choice(target, min(trials.tried.values(), key=trials.miss), tuple(trials.tried.values()))
 
 
 def foretell(blocks: Sequence[str], reductions: Mapping[str, float], together: float) -> float:
@@ -221,9 +222,11 @@ class Trials:
         """How far a set is from the target."""
         return round(abs(one.measured_reduction - self.target), 9)
 
-    def is_near(self, one: Tried) -> bool:
-        """Whether a set is within a point of the target."""
-        return self.miss(one) <= POINT
+    def suffice(self) -> bool:
+        """Whether one of them is close, or one is near and no closer one was found for long enough."""
+        misses = [self.miss(one) for one in self.tried.values()]
+        first = next((place for place, miss in enumerate(misses, start=1) if miss <= POINT), len(misses))
+        return any(miss <= CLOSE for miss in misses) or len(misses) - first >= MOST_CLOSER
 
     def learnt(self) -> float:
         """What sets save for what is foretold of them: the line through nothing of least squares.
@@ -282,7 +285,3 @@ class Trials:
                     left = {*blocks, into} - {out}
                     distance = abs(names.index(into) - names.index(out))
                     yield tuple(name for name in names if name in left), distance
-
-    def choose(self, chosen: Tried) -> Choice:
-        """The choice, with all that was tried."""
-        return Choice(self.target, chosen, tuple(self.tried.values()))

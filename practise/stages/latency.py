@@ -18,7 +18,7 @@ from practise.latency.measuring import Latency
 from practise.latency.savings import measure_savings
 from practise.networks.size import count_gmacs
 from practise.networks.teacher import load_teacher
-from practise.pruning.measured import CONFIRMATIONS, POINT
+from practise.pruning.measured import CLOSE, CONFIRMATIONS
 from practise.pruning.plan import Pruning
 from practise.pruning.shares import search_share
 from practise.pruning.students import prune
@@ -78,7 +78,7 @@ def without_filters(timing: Timing) -> dict[str, Any]:
         if target >= 1:
             first_blocks.append(without_first_blocks(timing, int(target)))
             wanted = first_blocks[-1]["reduction"]
-        search_share(measure, wanted, known, POINT, CONFIRMATIONS)
+        search_share(measure, wanted, known, CLOSE, CONFIRMATIONS)
     points = [
         {"share": share, **asdict(latencies[share]), "macs_reduction": macs_reduction(share)}
         for share in sorted(latencies)
