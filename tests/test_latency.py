@@ -25,7 +25,9 @@ from practise.latency.budget import CALM, Budget
 from practise.latency.cache import protocol
 from practise.latency.contention import OtherWork
 from practise.latency.measuring import (
+    MOST_COPIES,
     Latency,
+    copy_networks,
     enough_rounds,
     measure_latency,
     part_of,
@@ -460,3 +462,23 @@ def test_a_gpu_is_timed_with_its_own_clock():
         networks, batch_size=64, image_size=224, device=torch.device("cuda"), rounds=20, warmup=3
     )
     assert 0.4 < measured["half"].reduction < 0.6
+
+
+def test_each_turn_takes_another_copy_of_a_network_whose_weights_lie_elsewhere() -> None:
+    networks = {"original": nn.Linear(3, 2), "faster": nn.Linear(2, 2)}
+    copies = copy_networks(networks, torch.device("cpu"))
+    for name, many in (("original", MOST_COPIES), ("faster", MOST_COPIES - 1)):
+        taken = [next(copies[name]) for _ in range(2 * many)]
+        assert taken[0] is networks[name]
+        assert taken[:many] == taken[many:]
+        assert len({one.weight.data_ptr() for one in taken}) == many
+        assert all(torch.equal(one.weight, networks[name].weight) for one in taken)
+
+
+def test_large_networks_and_those_on_a_gpu_are_not_copied(monkeypatch: Any) -> None:
+    networks = {"original": nn.Linear(3, 2), "faster": nn.Linear(2, 2)}
+    bytes_of_all = sum(value.nbytes for net in networks.values() for value in net.state_dict().values())
+    for most, device, copied in ((3 * bytes_of_all, "cpu", 3), (0, "cpu", 1), (2**31, "cuda", 1)):
+        monkeypatch.setattr(measuring, "MOST_COPIED", most)
+        copies = copy_networks(networks, torch.device(device))
+        assert len({next(copies["original"]) for _ in range(10)}) == copied

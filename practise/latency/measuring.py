@@ -5,17 +5,20 @@ once, in an order that turns round by round, and a reduction is the median over 
 round. Before its timed passes a network runs once untimed: caches then hold its weights, as they do on a
 device that serves one network. Of a few timed passes the fastest counts; others may have had the core.
 
-Where in memory activations come to lie is chance, but it stays for as long as a process lives, and addresses
-that collide in the cache make the same network up to half slower. So each turn on a CPU holds some memory of
-random size, which moves the activations elsewhere, and the median is over many layouts (cf. Curtsinger and
-Berger, Stabilizer, 2013). And the process keeps the memory that a pass frees, as a runtime that serves one
-network does: to fetch it anew took some passes a third longer, whichever network's turn it was.
+Where in memory activations and weights come to lie is chance, but it stays for as long as a process lives, and
+addresses that collide in the cache make the same network up to half slower. So each turn on a CPU holds some
+memory of random size, which moves the activations elsewhere, and takes another of several copies of the
+network, whose weights lie elsewhere; the median is over many layouts (cf. Curtsinger and Berger, Stabilizer,
+2013). And the process keeps the memory that a pass frees, as a runtime that serves one network does: to fetch
+it anew took some passes a third longer, whichever network's turn it was.
 
 How many rounds it takes depends on how calm the machine is. So every reduction has a standard error, and
 rounds go on until it is as small as asked for, or until the time that they may take is over
 (`practise.latency.budget`): the standard error then says how far they came.
 """
 
+import copy
+import itertools
 import math
 import random
 import statistics
@@ -42,6 +45,8 @@ ATTEMPTS = 3
 """How often an unstable measurement is taken at most; the calmest counts."""
 HELD, MOST_HELD = 3, 2**20
 """Blocks of memory that are held in a turn, and how many fp32 numbers one may have."""
+MOST_COPIES, MOST_COPIED = 8, 2**31
+"""Copies of each network, at most, and the bytes that all of them may take."""
 MOST_ROUNDS = 10
 """Times as many rounds as are asked for, at most, are taken for the sake of precision."""
 FEWEST_ROUNDS = 5
@@ -121,6 +126,7 @@ def measure_latency(
     }
     clock = time_on_gpu if device.type == "cuda" else partial(time_on_cpu, sizes=random.Random(0))
     times: dict[str, list[float]] = {name: [] for name in ready}
+    copies = copy_networks(ready, device)
     with torch.inference_mode():
         for place, network in enumerate(ready.values(), start=1):
             until = start + WARMING * seconds * place / len(ready)
@@ -134,12 +140,25 @@ def measure_latency(
             while taken < wanted:
                 for _ in track(within(start + seconds, taken, wanted), description, wanted - taken):
                     for name in order:
-                        times[name].append(clock(ready[name], images))
+                        times[name].append(clock(next(copies[name]), images))
                     order.reverse()  # A B C, C B A: a steady drift falls on all alike
                 taken = len(times[order[0]])
                 wanted = enough_rounds(times, rounds, precision) if taken == wanted else taken
     reference, others = times[next(iter(times))], 0.0 if device.type == "cuda" else other.cores
     return {name: summarise(own, reference, others, max_spread) for name, own in times.items()}
+
+
+def copy_networks(networks: Mapping[str, nn.Module], device: torch.device) -> dict[str, Iterator[nn.Module]]:
+    """For each network its copies, in turn and without end: as many as memory allows; on a GPU, itself alone.
+
+    Each has one copy fewer than the one before it, so that the same copies do not always meet.
+    """
+    size = sum(value.nbytes for network in networks.values() for value in network.state_dict().values())
+    most = 1 if device.type == "cuda" else min(MOST_COPIES, MOST_COPIED // max(size, 1))
+    return {
+        name: itertools.cycle([network, *(copy.deepcopy(network) for _ in range(place + 1, most))])
+        for place, (name, network) in enumerate(networks.items())
+    }
 
 
 def within(end: float, taken: int, wanted: int) -> Iterator[int]:
