@@ -13,8 +13,7 @@ from practise.pruning.params import Search
 from practise.pruning.plan import Pruning
 from practise.pruning.selection import Goal, search_blocks, set_goal
 from practise.recovery.params import RecoveryRecipe
-from practise.recovery.start import start_recovery
-from practise.recovery.training import recover_
+from practise.recovery.recover import recover
 from practise.scoring.params import RidgeRecipe, SgdRecipe
 from practise.scoring.recoverability import ClosedForm, Trained, build_scorer
 from practise.stages.opening import load_tiny_set, stream_evaluation
@@ -70,9 +69,8 @@ class Trials:
         """The recovered network, and the seconds that it took."""
         few = self.few(seed)
         start = time.perf_counter()
-        student, teacher = start_recovery(self.network, Pruning(dropped), few, recipe, self.ridge)
-        recover_(student, teacher, few, "mimic", recipe)
-        return student, time.perf_counter() - start
+        network = recover(self.network, Pruning(dropped), few, "mimic", recipe, self.ridge).network
+        return network, time.perf_counter() - start
 
     def top1(self, network: nn.Module) -> float:
         """Accuracy on the evaluation images, in percent."""

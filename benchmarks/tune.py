@@ -42,8 +42,7 @@ def run() -> None:
     from practise.images import open_source
     from practise.images.loading import stream_batches
     from practise.pruning.plan import Pruning
-    from practise.recovery.start import start_recovery
-    from practise.recovery.training import recover_
+    from practise.recovery.recover import recover
     from practise.scoring.params import RidgeRecipe
     from practise.settings.presets.recover import recovery_recipe
     from practise.stages.opening import load_tiny_set
@@ -67,8 +66,7 @@ def run() -> None:
         ways = dict.fromkeys((params.recover.batch_norm, "train"))
         for factor, batch_norm in itertools.product(FULL if asked.full else QUICK, ways):
             once = recipe.but(lr=factor * recipe.lr, batch_norm=batch_norm)
-            student, mimicked = start_recovery(teacher.network, pruning, few, once, ridge)
-            recover_(student, mimicked, few, loss, once)
+            student = recover(teacher.network, pruning, few, loss, once, ridge).network
             top1 = evaluate_accuracy(student, images, device).top1
             print(f"seed {cell.seed}: {cell.method}: {top1:.1f} % at {once.lr:.2g}, {batch_norm}", flush=True)
             raw.append({"method": cell.method, "batch_norm": batch_norm, "steps": once.steps,

@@ -1,4 +1,4 @@
-"""Batch norm statistics moved towards those of a few images, against numpy."""
+"""Batch norm statistics moved towards those of a few images, or matched to the original's, against numpy."""
 
 import copy
 
@@ -8,7 +8,8 @@ import torch
 from tiny import TinyNet, noise, tiny_network
 from torch import Tensor, nn
 
-from practise.networks.batch_norm import adapt_batch_norm_
+from practise.networks.batch_norm import Moments, adapt_batch_norm_, matching_, watch_moments
+from practise.networks.blocks import drop_blocks_
 
 
 def what_the_first_layer_gets(network: TinyNet, views: Tensor) -> np.ndarray:
@@ -65,3 +66,52 @@ def test_a_batch_norm_without_running_statistics_is_passed_over():
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, track_running_stats=False)).eval()
     before, views = copy.deepcopy(network), noise(4, 8)
     assert torch.equal(adapt_batch_norm_(network, views, batch_size=4)(views), before(views))
+
+
+def what_a_layer_gives(network: nn.Module, name: str, views: Tensor) -> np.ndarray:
+    given: list[Tensor] = []
+    hook = network.get_submodule(name).register_forward_hook(lambda *call: given.append(call[2]))
+    with torch.no_grad():
+        network(views)
+    hook.remove()
+    return given[0].double().numpy()
+
+
+def matched(network: nn.Module, dropped: list[str], views: Tensor, images: list[int]) -> nn.Module:
+    student, wanted = drop_blocks_(copy.deepcopy(network), dropped), dict[str, Moments]()
+    with torch.no_grad():
+        with watch_moments(network, wanted):
+            network(views)
+        with matching_(student, network, wanted, torch.tensor(images)):
+            student(views)
+    return student
+
+
+def test_matched_layers_give_what_the_originals_give_in_mean_and_variance_on_the_images_that_count():
+    network, views, images = tiny_network(), noise(10, 8), [0, 2, 3, 5, 6, 8]
+    student = matched(network, ["stages.0.1", "stages.1.2"], views, images)
+    for name in ("stages.0.2.bn1", "stages.1.0.bn2", "stages.1.1.bn1"):
+        ours, theirs = (what_a_layer_gives(net, name, views[images]) for net in (student, network))
+        assert np.allclose(ours.mean((0, 2, 3)), theirs.mean((0, 2, 3)), atol=1e-5)
+        assert np.allclose(ours.var((0, 2, 3)), theirs.var((0, 2, 3)), rtol=1e-3)
+    plain = drop_blocks_(copy.deepcopy(network), ["stages.0.1", "stages.1.2"])
+    for ours, theirs in zip(student.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_layers_before_the_first_dropped_block_keep_their_statistics():
+    network = tiny_network()
+    student = matched(network, ["stages.1.1"], noise(6, 8), [0, 1, 2])
+    for name in ("stem.1", "stages.0.2.bn2", "stages.1.0.bn1"):
+        ours, theirs = (net.get_submodule(name) for net in (student, network))
+        assert torch.allclose(ours.running_mean, theirs.running_mean, atol=1e-6)
+        assert torch.allclose(ours.running_var, theirs.running_var, atol=1e-6)
+
+
+def test_a_channel_that_never_varies_keeps_its_scale():
+    network = tiny_network()
+    nn.init.zeros_(network.stages[0][2].conv1.weight[0])
+    student = matched(network, ["stages.0.1"], noise(6, 8), [0, 1, 2])
+    ours, theirs = (net.get_submodule("stages.0.2.bn1") for net in (student, network))
+    assert ours.running_var[0] == pytest.approx(theirs.running_var[0])
+    assert all(value.isfinite().all() for value in student.state_dict().values())

@@ -57,8 +57,8 @@ def test_recovery_lowers_its_loss(loss, share):
 def test_a_transformer_is_recovered_too():
     teacher = tiny_transformer()
     recipe = RECIPE.but(steps=20, views=1, start="adaptors")
-    student, teacher = start_recovery(teacher, Pruning(["blocks.1"]), tiny_set(8), recipe, RIDGE)
-    history = recover_(student, teacher, tiny_set(8), "mimic", recipe)
+    start = start_recovery(teacher, Pruning(["blocks.1"]), tiny_set(8), recipe, RIDGE)
+    history = recover_(start.student, start.teacher, tiny_set(8), "mimic", recipe)
     assert history[-1].loss < 0.8 * history[0].loss
 
 
@@ -83,11 +83,11 @@ def test_mimicking_with_no_filter_pruned_changes_nothing(views):
     network = tiny_network()
     recipe = RECIPE.but(steps=4, weight_decay=0.0, batch_norm="frozen", views=views)
     pruning = Pruning(filters_removed=0.0)
-    student, teacher = start_recovery(network, pruning, tiny_set(8), recipe, RIDGE)
-    history = recover_(student, teacher, tiny_set(8), "mimic", recipe)
+    start = start_recovery(network, pruning, tiny_set(8), recipe, RIDGE)
+    history = recover_(start.student, start.teacher, tiny_set(8), "mimic", recipe)
     assert [row.loss for row in history] == [0.0] * 4
-    assert student is not network
-    assert same(student, tiny_network())
+    assert start.student is not network
+    assert same(start.student, tiny_network())
     assert same(network, tiny_network())
 
 

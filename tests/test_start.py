@@ -25,7 +25,8 @@ LAST_OF_ITS_STAGE = ["stages.0.2"]
 
 def start(network: nn.Module, **settings: object) -> tuple[nn.Module, nn.Module]:
     recipe = PLAIN.but(steps=1, **settings)
-    return start_recovery(network, Pruning(LAST_OF_ITS_STAGE), tiny_set(8), recipe, RIDGE)
+    begun = start_recovery(network, Pruning(LAST_OF_ITS_STAGE), tiny_set(8), recipe, RIDGE)
+    return begun.student, begun.teacher
 
 
 def same(one: nn.Module, other: nn.Module) -> bool:
@@ -65,7 +66,7 @@ def test_adaptors_make_up_for_a_linear_block_before_the_first_step(batch_norm):
     assert adapted < 1e-8 * plain
 
 
-@pytest.mark.parametrize("way", ["weights", "adaptors"])
+@pytest.mark.parametrize("way", ["weights", "adaptors", "fitted"])
 @pytest.mark.parametrize("batch_norm", ["frozen", "adapted", "train"])
 def test_the_original_is_left_as_it_was(batch_norm, way):
     network = tiny_network()
@@ -77,7 +78,8 @@ def test_the_original_is_left_as_it_was(batch_norm, way):
 
 def start_thinner(network: nn.Module, way: str) -> tuple[nn.Module, nn.Module]:
     pruning = Pruning(filters_removed=0.4)
-    return start_recovery(network, pruning, tiny_set(8), PLAIN.but(steps=0, start=way), RIDGE)
+    begun = start_recovery(network, pruning, tiny_set(8), PLAIN.but(steps=0, start=way), RIDGE)
+    return begun.student, begun.teacher
 
 
 @pytest.mark.parametrize("way", ["fskd", "cd"])
@@ -96,7 +98,7 @@ def test_a_start_for_blocks_is_none_for_filters_and_the_other_way_round():
         start_thinner(tiny_network(), "adaptors")
     with pytest.raises(
         RecoveryError,
-        match="recover.start: cd does not make up for blocks, should be one of weights, adaptors",
+        match="recover.start: cd does not make up for blocks, should be one of weights, adaptors, fitted",
     ):
         start(tiny_network(), start="cd")
 

@@ -34,8 +34,7 @@ from practise.progress import describe_seconds
 from practise.pruning.measured import Choice, choose_measured
 from practise.pruning.plan import Pruning
 from practise.pruning.selection import select_progressively
-from practise.recovery.start import start_recovery
-from practise.recovery.training import recover_
+from practise.recovery.recover import recover
 from practise.scoring.recoverability import ClosedForm
 
 MEASUREMENTS_OF_SETS = 4
@@ -124,8 +123,7 @@ def accelerate(
 
     choice = choose_blocks(original, blocks, few, latency_reduction, recipe, measure)
     dropped = choice.chosen.dropped_blocks
-    student, teacher = start_recovery(original, Pruning(dropped), few, recipe.recover, recipe.score)
-    recover_(student, teacher, few, "mimic", recipe.recover)
+    student = recover(original, Pruning(dropped), few, "mimic", recipe.recover, recipe.score).network
     measured = measure({"original": original, "faster": student})
     before, after = measured["original"], measured["faster"]
     ours, theirs = (classify(network, few.centre_views()) for network in (student, original))

@@ -22,6 +22,7 @@ from practise.images.loading import Batch
 from practise.images.tiny_set import TinySet
 from practise.pruning.plan import Pruning
 from practise.pruning.selection import Goal, select_lowest
+from practise.recovery.guard import hold_out
 from practise.recovery.start import start_recovery
 from practise.recovery.training import share_views
 
@@ -56,11 +57,11 @@ class Oracle:
         self, network: nn.Module, few: TinySet, batches: Callable[[], Iterable[Batch]], way: Recovering
     ) -> None:
         self.network, self.few, self.batches, self.way = network, few, batches, way
-        _, self.mimicked = start_recovery(
-            network, Pruning(()), few, way.recipe.but(start="weights"), way.ridge
-        )
+        plain = way.recipe.but(start="weights")
+        self.mimicked = start_recovery(network, Pruning(()), few, plain, way.ridge).teacher
         self.theirs, _ = self.ask(self.mimicked)
-        self.bank = share_views(self.mimicked, few, way.loss, way.recipe)
+        training, _ = hold_out(few) if way.recipe.guard else (few, None)
+        self.bank = share_views(self.mimicked, training, way.loss, way.recipe)
 
     def ask(self, network: nn.Module) -> tuple[Float[Tensor, "n classes"], Int64[Tensor, " n"]]:
         """The logarithms of a network's class probabilities on the evaluation images, and their classes.

@@ -11,8 +11,8 @@ from practise.images.loading import Batch
 from practise.images.tiny_set import TinySet
 from practise.pruning.plan import Pruning
 from practise.recovery.params import RecoveryRecipe
-from practise.recovery.start import start_recovery
-from practise.recovery.training import ViewBank, recover_
+from practise.recovery.recover import recover
+from practise.recovery.training import ViewBank
 from practise.scoring.params import RidgeRecipe
 
 
@@ -74,6 +74,4 @@ def recover_student(
         way: how to recover.
         bank: the training views, where several recoveries share them.
     """
-    student, teacher = start_recovery(network, pruning, few, way.recipe, way.ridge)
-    recover_(student, teacher, few, way.loss, way.recipe, bank=bank)
-    return student
+    return recover(network, pruning, few, way.loss, way.recipe, way.ridge, bank=bank).network

@@ -54,9 +54,15 @@ class Training(Section):
     start: StartName = setting(
         "adaptors",
         "weights: the original's; adaptors: closed-form ones around dropped blocks, fitted as in score and "
-        "absorbed; for filters fskd: layers corrected by least squares, or cd: layers refitted by cross "
-        "distillation, exactly or (cd_adam) by Adam.",
+        "absorbed; fitted: the same, but how hard they are pulled and whether batch norm is matched to the "
+        "original's is chosen on held-out images; for filters fskd: layers corrected by least squares, or "
+        "cd: layers refitted by cross distillation, exactly or (cd_adam) by Adam.",
         official="weights",
+    )
+    guard: bool = setting(
+        False,
+        "Go from the start to the end of the training only as far as images say that were held out, or half "
+        "the way where fewer than 200 are handed over.",
     )
     mixing: bool = setting(False, "mimic: blend every view with another by a random share.")
     dtype: Dtype = setting(

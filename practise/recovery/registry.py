@@ -44,6 +44,7 @@ LOSSES = {
 STARTS = {
     "weights": ("blocks", "filters"),
     "adaptors": ("blocks",),
+    "fitted": ("blocks",),
     "fskd": ("filters",),
     "cd": ("filters",),
     "cd_adam": ("filters",),

@@ -1,7 +1,8 @@
 """Where a recovery starts: the pruned network before its first step, and the network that it is to mimic.
 
 The authors start from the original's weights and throw the adaptors that scored the blocks away. Absorbed
-into the convolutions that read the stream, closed-form adaptors cost a second and spare dozens of steps.
+into the convolutions that read the stream, closed-form adaptors cost a second and spare dozens of steps; a
+start that fits the network chooses how hard they are pulled, and may leave them out.
 Rivals that work layer by layer are starts too; some need no step after it. And where the few images look
 unlike those of the network's training, both networks first take over their batch norm statistics
 (`batch_norm: adapted`). What each start makes up for stands in `practise.recovery.registry.STARTS`; a new one
@@ -10,7 +11,9 @@ is an entry there, and here a function, in a file of its own if it is long, and 
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from torch import nn
 
@@ -19,6 +22,7 @@ from practise.images.tiny_set import TinySet
 from practise.networks.batch_norm import adapt_batch_norm_
 from practise.pruning.filters import find_readers
 from practise.pruning.plan import Pruning
+from practise.recovery.fitting import fit_best
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.registry import STARTS
 from practise.recovery.rivals.cd import OFFICIAL, CrossDistillation, refit_layers
@@ -26,14 +30,30 @@ from practise.recovery.rivals.fskd import correct_layers_
 from practise.scoring.params import RidgeRecipe
 from practise.scoring.recoverability import ClosedForm
 
-Start = Callable[[nn.Module, Pruning, TinySet, RidgeRecipe], nn.Module]
-"""From the original, what is pruned, the images and how adaptors are fitted to the pruned network."""
+
+@dataclass(frozen=True)
+class Start:
+    """Where a recovery starts.
+
+    Attributes:
+        student: the pruned network, ready to be trained.
+        teacher: the network that it is to mimic.
+        chosen: what was chosen by looking at the images, as plain values; None where nothing is.
+    """
+
+    student: nn.Module
+    teacher: nn.Module
+    chosen: dict[str, Any] | None = None
+
+
+Begin = Callable[[nn.Module, Pruning, TinySet, RidgeRecipe], Start]
+"""From the teacher, what is pruned, the images and how adaptors are fitted to the start."""
 
 
 def start_recovery(
     network: nn.Module, pruning: Pruning, few: TinySet, recipe: RecoveryRecipe, ridge: RidgeRecipe
-) -> tuple[nn.Module, nn.Module]:
-    """The pruned network, ready to be trained, and its teacher.
+) -> Start:
+    """The pruned network, ready to be trained.
 
     Args:
         network: the original on its device, in evaluation mode; it is not changed.
@@ -55,26 +75,35 @@ def start_recovery(
     if recipe.batch_norm == "adapted":
         views = few.centre_views().to(next(network.parameters()).device)
         teacher = adapt_batch_norm_(copy.deepcopy(network), views, recipe.batch_size)
-    return BEGIN[recipe.start](teacher, pruning, few, ridge), teacher
+    return BEGIN[recipe.start](teacher, pruning, few, ridge)
 
 
-def from_weights(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> nn.Module:
+def from_weights(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> Start:
     """What pruning has left of the original's weights: the authors' start."""
-    return pruning.apply_(copy.deepcopy(teacher), few.preprocessing.image_size)
+    return Start(pruning.apply_(copy.deepcopy(teacher), few.preprocessing.image_size), teacher)
 
 
-def from_adaptors(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> nn.Module:
+def from_adaptors(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> Start:
     """Closed-form adaptors around the dropped blocks, absorbed."""
     once = ridge.but(memory_mb=0)  # one pass: nothing to keep for others
     dropped = pruning.dropped_blocks
-    return ClosedForm(teacher, dropped, few, once).absorb(dropped)
+    return Start(ClosedForm(teacher, dropped, few, once).absorb(dropped), teacher)
 
 
-def from_fskd(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> nn.Module:
+def from_fit(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> Start:
+    """Adaptors and batch norm as held-out images say, or neither."""
+    dropped = pruning.dropped_blocks
+    if not dropped:
+        return from_weights(teacher, pruning, few, ridge)
+    fitted = fit_best(ClosedForm(teacher, dropped, few, ridge), dropped)
+    return Start(fitted.network, teacher, fitted.describe())
+
+
+def from_fskd(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> Start:
     """Every layer that pruning has changed, corrected by least squares."""
-    student = from_weights(teacher, pruning, few, ridge)
+    student = from_weights(teacher, pruning, few, ridge).student
     kept = pruning.kept_filters(teacher, few.preprocessing.image_size)
-    return correct_layers_(student, teacher, kept, few)
+    return Start(correct_layers_(student, teacher, kept, few), teacher)
 
 
 def from_cd(
@@ -83,17 +112,18 @@ def from_cd(
     few: TinySet,
     ridge: RidgeRecipe,
     recipe: CrossDistillation,
-) -> nn.Module:
+) -> Start:
     """Every layer behind thinned ones, refitted by cross distillation."""
     image_size = few.preprocessing.image_size
     kept = pruning.kept_filters(teacher, image_size)
     readers = find_readers(teacher, list(kept), image_size)
-    return refit_layers(teacher, kept, readers, few, recipe)
+    return Start(refit_layers(teacher, kept, readers, few, recipe), teacher)
 
 
-BEGIN: dict[str, Start] = {
+BEGIN: dict[str, Begin] = {
     "weights": from_weights,
     "adaptors": from_adaptors,
+    "fitted": from_fit,
     "fskd": from_fskd,
     "cd": partial(from_cd, recipe=CrossDistillation()),
     "cd_adam": partial(from_cd, recipe=OFFICIAL),

@@ -16,8 +16,8 @@ import copy
 import math
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,6 +30,7 @@ from practise.errors import RecoveryError
 from practise.images.tiny_set import TinySet
 from practise.images.views import combine, draw_batch
 from practise.machine.devices import resolve_dtype
+from practise.networks.batch_norm import Moments, matching_, watch_moments
 from practise.networks.blocks import drop_blocks_
 from practise.networks.features import FeatureExtractor, feature_extractor, find_feature_layer, in_format
 from practise.networks.watching import entering
@@ -57,6 +58,19 @@ def build_scorer(
     if isinstance(recipe, RidgeRecipe):
         return ClosedForm(network, blocks, few, recipe)
     return Trained(network, blocks, few, recipe)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a network without blocks is fitted to the original, in one pass.
+
+    Attributes:
+        pull: of the adaptors towards the identity, as a share of the features' mean power; None: no adaptors.
+        matched: whether each batch norm's statistics are then matched to the original's on the same images.
+    """
+
+    pull: float | None
+    matched: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,44 +167,89 @@ class ClosedForm:
             seen, truth = (part[held_out].flatten(0, 1).double() for part in (rows, wanted))
             shares.append(share_missed(seen @ adaptor.T, truth))
 
-        features = self.fit_and_run(student, dropped, self.others(held_out), judge)[held_out]
+        with self.fitting(student, dropped, self.others(held_out), judge=judge):
+            features = self.reference.run(student)[held_out]
         truth = self.reference.features[held_out]
         shares.append(share_missed(features, truth))
         return Missed((features - truth).square().mean().item(), statistics.fmean(shares))
 
-    def fit_and_run(
+    @contextmanager
+    def fitting(
         self,
         student: nn.Module,
         dropped: Sequence[str],
         fitted_on: Int64[Tensor, " m"],
+        fit: Fit | None = None,
         judge: Callable[[Tensor, Tensor, Tensor], None] | None = None,
-    ) -> Float[Tensor, "n ..."]:
-        """All images' features, while each reader's adaptor is fitted and absorbed just before it runs.
+    ) -> Iterator[None]:
+        """Inside the block, a pass of the student over all images fits it: each layer just before it runs.
 
         Args:
             student: the network without the blocks; adaptors are absorbed into it.
             dropped: the blocks.
-            fitted_on: places of the images that adaptors are fitted on.
+            fitted_on: places of the images that it is fitted on.
+            fit: how; None: adaptors with the recipe's pull.
             judge: gets what enters a reader, what should, and the adaptor that was fitted.
         """
-        readers = union(self.seats, dropped).before
+        fit = fit or Fit(self.recipe.ridge)
+        pull = fit.pull
 
         def adapt(reader: str, rows: Float[Tensor, "n p c"]) -> None:
+            assert pull is not None
             wanted = self.wanted[reader]
             seen, truth = (part[fitted_on].flatten(0, 1).double() for part in (rows, wanted))
-            adaptor = solve_ridge(seen, truth, self.recipe.ridge)
+            adaptor = solve_ridge(seen, truth, pull)
             multiply_before_(student, reader, adaptor)
             if judge is not None:
                 judge(rows, wanted, adaptor)
 
-        with self.rows_of(student, readers, adapt):
-            return self.reference.run(student)
+        with ExitStack() as hooks:
+            if pull is not None:
+                hooks.enter_context(self.rows_of(student, union(self.seats, dropped).before, adapt))
+            if fit.matched:
+                hooks.enter_context(matching_(student, self.network, self.moments, fitted_on))
+            yield
 
-    def absorb(self, dropped: Sequence[str]) -> nn.Module:
-        """The network without the blocks, with adaptors fitted on all images in its weights."""
+    @cached_property
+    def moments(self) -> dict[str, Moments]:
+        """What enters each of the original's batch norms."""
+        found: dict[str, Moments] = {}
+        with watch_moments(self.network, found):
+            self.reference.run(self.network)
+        return found
+
+    def absorb(self, dropped: Sequence[str], fit: Fit | None = None) -> nn.Module:
+        """The network without the blocks, fitted on all images; adaptors are in its weights.
+
+        Args:
+            dropped: the blocks.
+            fit: how; None: adaptors with the recipe's pull.
+        """
         student = drop_blocks_(copy.deepcopy(self.network), dropped)
-        self.fit_and_run(student, dropped, self.places)
+        with self.fitting(student, dropped, self.places, fit):
+            self.reference.run(student)
         return student
+
+    def lost_by(self, fit: Fit, dropped: Sequence[str]) -> Float[Tensor, " n"]:
+        """KL(original ‖ student) of the class probabilities of each image, fitted on the other folds' images.
+
+        Args:
+            fit: how.
+            dropped: the blocks.
+        """
+        lost = torch.empty(len(self.places), dtype=torch.float64, device=self.places.device)
+        for held_out in self.folds:
+            student = drop_blocks_(copy.deepcopy(self.network), dropped)
+            self.reference.resume_at_(student, min(dropped, key=list(self.seats).index))
+            with self.fitting(student, dropped, self.others(held_out), fit):
+                logits = self.reference.classify(student)
+            lost[held_out] = divergence(self.logits, logits)[held_out]
+        return lost
+
+    @cached_property
+    def logits(self) -> Float[Tensor, "n classes"]:
+        """The original's."""
+        return self.reference.classify(self.network)
 
     def others(self, held_out: Int64[Tensor, " k"]) -> Int64[Tensor, " m"]:
         """The images of the other folds; with a single fold, its own."""
@@ -228,6 +287,12 @@ def solve_ridge(
     identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     pull = (ridge * gram.trace() / len(gram) + torch.finfo(gram.dtype).tiny) * identity
     return torch.linalg.solve(gram + pull, cross + pull, left=False)
+
+
+def divergence(original: Float[Tensor, "n classes"], ours: Float[Tensor, "n classes"]) -> Float[Tensor, " n"]:
+    """KL(original ‖ ours) of each image's class probabilities, from logits, in nats."""
+    theirs, own = (logits.double().log_softmax(1) for logits in (original, ours))
+    return (theirs.exp() * (theirs - own)).sum(1)
 
 
 def share_missed(ours: Tensor, truth: Tensor) -> float:

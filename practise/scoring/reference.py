@@ -81,6 +81,11 @@ class Reference:
         with feature_extractor(network, self.layer) as extract, torch.no_grad():
             return in_format(extract, views.device, self.dtype)(views)
 
+    def classify(self, network: nn.Module) -> Float[Tensor, "n classes"]:
+        """Logits of a network for the views, fp32."""
+        with torch.no_grad():
+            return in_format(network, self.views.device, self.dtype)(self.views)
+
     def resume_at_(self, student: nn.Module, block: str) -> nn.Module:
         """Let a pass of the student begin where the dropped block was, in place; a no-op where that fails."""
         if block in self.inputs:

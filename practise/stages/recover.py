@@ -8,8 +8,7 @@ from practise.machine.devices import resolve_device
 from practise.networks.teacher import load_teacher
 from practise.pruning.plan import Pruning
 from practise.pruning.students import save_student
-from practise.recovery.start import start_recovery
-from practise.recovery.training import recover_
+from practise.recovery.recover import recover
 from practise.resume import Resume
 from practise.settings.params import Params
 from practise.settings.presets.recover import recovery_recipe
@@ -53,7 +52,6 @@ def run(
     pruning = Pruning.of(read_result(select, "select"))
     recipe = recovery_recipe(params, method)
     ridge = ridge_recipe(params, method)
-    pruned, mimicked = start_recovery(original.network.to(device), pruning, few, recipe, ridge)
     resume = Resume(
         student,
         [
@@ -67,14 +65,16 @@ def run(
             sha256(sample),
         ],
     )
-    steps = recover_(pruned, mimicked, few, chosen.loss, recipe, resume)
+    recovered = recover(original.network.to(device), pruning, few, chosen.loss, recipe, ridge, resume)
     described = {
         "network": network,
         **pruning.describe(),
         "loss": chosen.loss,
         "preset": chosen.preset,
         "recipe": recipe.model_dump(),
-        "steps": len(steps),
+        "start": recovered.start,
+        "guard": recovered.guard,
+        "steps": len(recovered.history),
     }
     keys = STAGES["recover"].keys(network=network, images=images, method=method)
     made = circumstances(
@@ -86,6 +86,6 @@ def run(
         image_size=original.preprocessing.image_size,
         seed=seed,
     )
-    write_csv(history, ("step", "loss", "lr"), [(row.step, row.loss, row.lr) for row in steps])
-    save_student(pruned, described, student, card, made)
+    write_csv(history, ("step", "loss", "lr"), [(row.step, row.loss, row.lr) for row in recovered.history])
+    save_student(recovered.network, described, student, card, made)
     resume.finish()

@@ -1,0 +1,94 @@
+"""The start that fits the network: candidates judged on images that they were not fitted on."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from test_views import PREPROCESSING, pictures, tiny_set
+from tiny import linear_block_network, tiny_network, tiny_transformer
+from torch import nn
+
+from practise.images.views import centre_views
+from practise.networks.blocks import drop_blocks_
+from practise.recovery import fitting
+from practise.recovery.fitting import AS_IT_IS, PULLS, fit_best
+from practise.scoring.params import RidgeRecipe
+from practise.scoring.recoverability import ClosedForm, Fit, divergence
+
+RIDGE = RidgeRecipe(ridge=0.3, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
+DROPPED = ["stages.0.2"]
+
+
+def closed_form(network: nn.Module, dropped: list[str] = DROPPED, **settings: object) -> ClosedForm:
+    return ClosedForm(network, dropped, tiny_set(8), RIDGE.but(**settings))
+
+
+def test_what_a_fit_loses_is_the_divergence_on_the_images_of_the_other_folds():
+    network = tiny_network()
+    closed, views = closed_form(network), centre_views(pictures(8), PREPROCESSING)
+    views = closed.reference.views
+    for fit in (AS_IT_IS, Fit(1.0), Fit(0.1, matched=True)):
+        lost = closed.lost_by(fit, DROPPED)
+        for held_out in closed.folds:
+            student = drop_blocks_(copy.deepcopy(network), DROPPED)
+            with closed.fitting(student, DROPPED, closed.others(held_out), fit), torch.no_grad():
+                student(views)
+            with torch.no_grad():
+                told = divergence(network(views), student(views))[held_out]
+            assert torch.allclose(lost[held_out], told, atol=1e-6)
+
+
+def test_divergence_is_torchs():
+    ours, theirs = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0)).double()
+    wanted = nn.functional.kl_div(
+        ours.log_softmax(1), theirs.log_softmax(1), log_target=True, reduction="none"
+    ).sum(1)
+    assert torch.allclose(divergence(theirs, ours), wanted)
+
+
+def test_nothing_is_fitted_where_nothing_is_dropped_that_matters():
+    network = tiny_network()
+    for parameter in network.stages[0][2].parameters():
+        nn.init.zeros_(parameter)  # the block adds nothing, so that nothing is lost
+    fitted = fit_best(closed_form(network), DROPPED)
+    assert fitted.fit == AS_IT_IS
+    plain = drop_blocks_(copy.deepcopy(network), DROPPED).state_dict()
+    assert all(torch.equal(value, plain[name]) for name, value in fitted.network.state_dict().items())
+
+
+def test_a_linear_block_is_fitted_with_the_weakest_pull():
+    fitted = fit_best(closed_form(linear_block_network()), DROPPED)
+    assert fitted.fit.pull == min(PULLS)
+    assert [fit.pull for fit in fitted.lost][: 1 + len(PULLS)] == [None, *PULLS]
+    assert fitted.lost[fitted.fit] < 0.01 * fitted.lost[AS_IT_IS]
+
+
+@pytest.mark.parametrize("best", [AS_IT_IS, Fit(10.0), Fit(1.0, matched=True), Fit(None, matched=True)])
+def test_pulls_get_weaker_as_long_as_that_helps_and_the_best_is_tried_matched(best, monkeypatch):
+    closed = closed_form(tiny_network())
+
+    def lost_by(fit: Fit, dropped: list[str]) -> torch.Tensor:
+        apart = abs(PULLS.index(fit.pull) - PULLS.index(best.pull)) if fit.pull and best.pull else 9
+        apart = 0 if fit.pull == best.pull else apart
+        return torch.tensor([apart + 0.5 * (fit.matched != best.matched)])
+
+    monkeypatch.setattr(closed, "lost_by", lost_by)
+    fitted = fit_best(closed, DROPPED)
+    assert fitted.fit == best
+    reached = 0 if best.pull is None else 1 + PULLS.index(best.pull)
+    assert list(fitted.lost) == [
+        AS_IT_IS,
+        *map(Fit, PULLS[: reached + 1]),
+        replace(best, matched=True),
+    ]
+    assert fitted.describe()["tried"][0] == {"pull": None, "matched": False, "kl": fitted.lost[AS_IT_IS]}
+    assert (fitted.describe()["pull"], fitted.describe()["matched"]) == (best.pull, best.matched)
+
+
+def test_a_transformer_has_no_batch_norm_to_match():
+    network = tiny_transformer()
+    closed = ClosedForm(network, ["blocks.1"], tiny_set(8), RIDGE)
+    fitted = fit_best(closed, ["blocks.1"])
+    assert not fitted.fit.matched
+    assert fitting.AS_IT_IS in fitted.lost
