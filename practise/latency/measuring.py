@@ -5,9 +5,9 @@ once, in an order that turns round by round, and a reduction is the median over 
 round. Before its timed passes a network runs once untimed: caches then hold its weights, as they do on a
 device that serves one network. Of a few timed passes the fastest counts; others may have had the core.
 
-Where in memory activations and weights come to lie is chance, but it stays for as long as a process lives, and
-addresses that collide in the cache make the same network up to half slower. So each turn on a CPU holds some
-memory of random size, which moves the activations elsewhere, and takes another of several copies of the
+Where in memory activations and weights come to lie is chance, but it stays for as long as a process lives,
+and addresses that collide in the cache make the same network up to half slower. So each turn on a CPU holds
+some memory of random size, which moves the activations elsewhere, and takes another of several copies of the
 network, whose weights lie elsewhere; the median is over many layouts (cf. Curtsinger and Berger, Stabilizer,
 2013). And the process keeps the memory that a pass frees, as a runtime that serves one network does: to fetch
 it anew took some passes a third longer, whichever network's turn it was.
