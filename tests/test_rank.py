@@ -39,7 +39,7 @@ TAU = {"layer1.0": 0.05, "layer1.1": 0.06, "layer2.1": -0.01, "layer3.1": 0.1}
 """What each block saves; one costs time to drop."""
 TARGETS = [1, 2]
 LOOKED_AT = ["random", "first_blocks", "latency", "feature_change", "combined_recoverability"]
-RECOVER = "practise.evaluation.recovered.recover_"
+RECOVER = "practise.recovery.recover.recover_"
 QUICK = {"steps": 2, "batch_size": 4, "views": 1, "dtype": "fp32"}
 NUM_EVALUATION = 12
 
