@@ -22,7 +22,7 @@ from practise.images.loading import Batch
 from practise.images.tiny_set import TinySet
 from practise.pruning.plan import Pruning
 from practise.pruning.selection import Goal, select_lowest
-from practise.recovery.guard import hold_out
+from practise.recovery.recover import share_out
 from practise.recovery.start import start_recovery
 from practise.recovery.training import share_views
 
@@ -60,7 +60,7 @@ class Oracle:
         plain = way.recipe.but(start="weights")
         self.mimicked = start_recovery(network, Pruning(()), few, plain, way.ridge).teacher
         self.theirs, _ = self.ask(self.mimicked)
-        training, _ = hold_out(few) if way.recipe.guard else (few, None)
+        training, _ = share_out(few, way.recipe)
         self.bank = share_views(self.mimicked, training, way.loss, way.recipe)
 
     def ask(self, network: nn.Module) -> tuple[Float[Tensor, "n classes"], Int64[Tensor, " n"]]:

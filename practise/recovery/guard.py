@@ -80,7 +80,7 @@ def guard_(student: nn.Module, start: State, teacher: nn.Module, held_out: TinyS
         teacher: the network that it mimics, on the same device, in evaluation mode.
         held_out: images that it was not trained on; None: it goes half the way.
     """
-    end = {name: value.clone() for name, value in student.state_dict().items()}
+    end = remember(student)
     if held_out is None:
         go_(student, start, end, HALF)
         return Guarded(HALF)

@@ -57,7 +57,7 @@ def recover(
     Raises:
         RecoveryError: the start is not one for what is pruned, or the loss became infinite or not a number.
     """
-    training, held_out = hold_out(few) if recipe.guard else (few, None)
+    training, held_out = share_out(few, recipe)
     start = start_recovery(network, pruning, training, recipe, ridge)
     before = remember(start.student) if recipe.guard else {}
     history = recover_(start.student, start.teacher, training, loss, recipe, resume, bank)
@@ -65,3 +65,8 @@ def recover(
     if recipe.guard and history:
         guarded = guard_(start.student, before, start.teacher, held_out).describe()
     return Recovered(start.student.eval(), history, start.chosen, guarded)
+
+
+def share_out(few: TinySet, recipe: RecoveryRecipe) -> tuple[TinySet, TinySet | None]:
+    """The images that a recipe trains on, and those by which its guard judges, if there are any."""
+    return hold_out(few) if recipe.guard else (few, None)
