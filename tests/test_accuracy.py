@@ -11,8 +11,9 @@ from made_images import make_folder, make_params
 from sklearn.metrics import top_k_accuracy_score
 from torch import Tensor, nn
 
-from practise.errors import ImageError, NetworkError
+from practise.errors import FileError, ImageError, NetworkError
 from practise.evaluation.accuracy import Accuracy, check_classes, evaluate_accuracy
+from practise.evaluation.logits import read_logits, write_logits
 from practise.images import open_source
 from practise.images.loading import load_images
 from practise.images.manifest import Listing, write_listing
@@ -73,7 +74,10 @@ def test_logits_that_are_no_numbers_are_refused() -> None:
     logits[2, 1] = torch.nan
     with pytest.raises(NetworkError) as error:
         evaluate_accuracy(Lookup(logits), batches(torch.zeros(4).long(), 2), CPU)
-    assert str(error.value) == "Lookup gives logits that are not finite; its weights are damaged"
+    assert str(error.value) == (
+        "Lookup gives logits that are not finite; its weights are damaged or its recovery diverged "
+        "(recover.lr)"
+    )
 
 
 def test_no_images_have_no_accuracy() -> None:
@@ -127,13 +131,34 @@ def test_the_stage_measures_what_one_whole_pass_gives(tmp_path: Path) -> None:
     write_listing(tmp_path / "listing.json", Listing("photos", source.classes, 21, evaluation), {})
     files = {"teacher": tmp_path / "net.safetensors", "listing": tmp_path / "listing.json"}
     original_stage.run(
-        params, network="efficientnet_lite0", images="photos", out=tmp_path / "out.json", **files
+        params,
+        network="efficientnet_lite0",
+        images="photos",
+        out=tmp_path / "out.json",
+        logits=tmp_path / "logits.safetensors",
+        **files,
     )
     result = read_result(tmp_path / "out.json", "accuracy")
     with torch.no_grad():
-        right = network(load_images(source.root, evaluation, preprocessing)).argmax(1)
+        said = network(load_images(source.root, evaluation, preprocessing))
+    logits, labels = read_logits(tmp_path / "logits.safetensors")
+    assert torch.allclose(logits, said, atol=1e-5)
+    assert labels.tolist() == [item.label for item in evaluation]
+    right = said.argmax(1)
     expected = sum(int(right[index]) == item.label for index, item in enumerate(evaluation))
     assert result["top1"] == pytest.approx(100 * expected / 21)
     assert (result["top5"], result["num_images"]) == (None, 21)
     assert result["params"] == sum(parameter.numel() for parameter in network.parameters())
     assert set(result) == {"top1", "top5", "num_images", "gmacs", "params"}
+
+
+def test_logits_that_are_missing_or_damaged_are_told_in_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "logits.safetensors"
+    with pytest.raises(FileError) as error:
+        read_logits(path)
+    assert str(error.value) == f"{path}: no such file, should be logits that `practise original` wrote"
+    write_logits(path, torch.zeros(2, 3), torch.zeros(2).long())
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(FileError) as error:
+        read_logits(path)
+    assert str(error.value) == f"{path}: is damaged, should be logits that `practise original` wrote"

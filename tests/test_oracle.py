@@ -15,8 +15,8 @@ from torch import nn
 
 from practise.errors import FileError, NetworkError
 from practise.evaluation import oracle as oracle_module
-from practise.evaluation.lost import read_lost, write_lost
-from practise.evaluation.oracle import FEWEST, MOST, Lost, Oracle, draw_sets, draw_sets_that_meet
+from practise.evaluation.lost import Lost, read_lost, write_lost
+from practise.evaluation.oracle import FEWEST, MOST, Oracle, draw_sets, draw_sets_that_meet
 from practise.evaluation.recovered import Recovering, recover_student
 from practise.networks.batch_norm import adapt_batch_norm_
 from practise.networks.blocks import drop_blocks_
@@ -76,7 +76,7 @@ def test_the_original_loses_nothing_and_is_left_as_it_was() -> None:
     network = confident_network()
     before = copy.deepcopy(network.state_dict())
     oracle = build(QUICK, network)
-    assert oracle.lost_by(oracle.mimicked).kl == pytest.approx(np.zeros(7), abs=1e-6)
+    assert oracle.judge.lost_by(oracle.mimicked).kl == pytest.approx(np.zeros(7), abs=1e-6)
     oracle.lost_without(["stages.0.1"])
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert not network.training
@@ -116,8 +116,11 @@ def test_logits_that_are_not_finite_are_told() -> None:
     broken = copy.deepcopy(network)
     nn.init.constant_(broken.classifier.bias, float("nan"))
     with pytest.raises(NetworkError) as error:
-        oracle.lost_by(broken)
-    assert str(error.value) == ("the recovered network gives logits that are not finite; lower recover.lr")
+        oracle.judge.lost_by(broken)
+    assert str(error.value) == (
+        "TinyNet gives logits that are not finite; its weights are damaged or its recovery diverged "
+        "(recover.lr)"
+    )
 
 
 # The sets that are asked for
@@ -220,12 +223,12 @@ def test_damaged_losses_are_told_in_one_sentence(damage: Callable[[Path], None],
     damage(path)
     with pytest.raises(FileError) as error:
         read_lost(path)
-    assert str(error.value) == f"{path}: is damaged, should be losses that `practise rank` wrote"
+    assert str(error.value) == f"{path}: is damaged, should be losses that a stage wrote"
 
 
 def test_missing_losses_are_told_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(FileError) as error:
         read_lost(tmp_path / "no.safetensors")
     assert str(error.value) == (
-        f"{tmp_path / 'no.safetensors'}: no such file, should be losses that `practise rank` wrote"
+        f"{tmp_path / 'no.safetensors'}: no such file, should be losses that a stage wrote"
     )

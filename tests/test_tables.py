@@ -411,7 +411,7 @@ def test_the_best_method_for_each_number_of_images_is_bold() -> None:
     written = write_results(params)
     write_tables(params, OUT)
     header, *body = markdown_rows((OUT / "fewshot.md").read_text())
-    assert header == ["Target", "Method", "50 images", "500 images"]
+    assert header == ["Target", "Method", "50 images", "500 images", "KL, 50 images", "KL, 500 images"]
     titles = {"practise": "PRACTISE", "mir": "MiR", "fskd": "FSKD", "bp_blocks": "BP (blocks)"}
     for target in params.grid.targets:
         for count in params.grid.num_images:
@@ -653,7 +653,10 @@ def test_all_images_have_a_column_of_their_own_after_the_numbers() -> None:
     write_tables(params, OUT)
     for table, counts in {"fewshot": ["all", "50"], "outofdomain": ["50", "500", "all"]}.items():
         header, *_ = markdown_rows((OUT / f"{table}.md").read_text())
-        assert [title.split()[0] for title in header if title.endswith(" images")] == counts
+        assert [title.split()[0] for title in header if title.endswith(" images")] == [
+            *counts,
+            *["KL,"] * len(counts),
+        ]
         frame = read_frame(OUT / f"{table}.csv")
         assert set(frame["num_images"]) == {int(count) if count != "all" else count for count in counts}
         assert frame_csv(frame) == (OUT / f"{table}.csv").read_text()

@@ -1,6 +1,6 @@
 """Accuracy: how many evaluation images a network names right, in percent."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from practise.errors import ImageError, NetworkError
+from practise.images.loading import Batch
 
 TOP5_FROM = 6
 """The number of classes from which on it says something that the right one is among the first five."""
@@ -28,55 +29,60 @@ class Accuracy:
     num_images: int
 
 
-def evaluate_accuracy(
-    network: nn.Module,
-    batches: Iterable[tuple[Float[Tensor, "n 3 h w"], Int64[Tensor, " n"]]],
-    device: torch.device,
-) -> Accuracy:
-    """Return the accuracy of a network, in the number format of its weights.
+def evaluate_accuracy(network: nn.Module, batches: Iterable[Batch], device: torch.device) -> Accuracy:
+    """The accuracy of a network, in the number format of its weights.
+
+    Args, errors: as for `ask`.
+    """
+    return score_logits(*ask(network, batches, device))
+
+
+def score_logits(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> Accuracy:
+    """The accuracy of what a network said to images.
+
+    Args:
+        logits: finite.
+        labels: the indices of the images' classes.
+    """
+    num_classes = logits.shape[1]
+    ranked = logits.topk(min(5, num_classes)).indices == labels[:, None]
+    top1, top5 = (100 * int(right.sum()) / len(labels) for right in (ranked[:, 0], ranked))
+    return Accuracy(top1, top5 if num_classes >= TOP5_FROM else None, len(labels))
+
+
+def ask(
+    network: nn.Module, batches: Iterable[Batch], device: torch.device
+) -> tuple[Float[Tensor, "n classes"], Int64[Tensor, " n"]]:
+    """A network's logits for images, fp32 in the CPU's memory, and the images' classes.
 
     Each image counts once, also in a last batch that is smaller than the others. The network is moved to the
     device and laid out channels-last, which is faster and changes no shape; it is left in evaluation mode.
 
     Args:
-        network: Maps images to logits.
-        batches: Normalised images and the indices of their classes; they are gone through once.
-        device: Where to compute.
+        network: maps images to logits.
+        batches: normalised images and the indices of their classes; they are gone through once.
+        device: where to compute.
 
     Raises:
-        NetworkError: A logit is not a number, so that no class is the first.
-        ImageError: There are no images.
-    """
-    first = five = num_images = num_classes = 0
-    for logits, labels in stream_logits(network, batches, device):
-        if not torch.isfinite(logits).all():
-            raise NetworkError(
-                f"{type(network).__name__} gives logits that are not finite; its weights are damaged"
-            )
-        num_classes = logits.shape[1]
-        ranked = logits.topk(min(5, num_classes)).indices == labels[:, None]
-        first += int(ranked[:, 0].sum())
-        five += int(ranked.sum())
-        num_images += len(labels)
-    if num_images == 0:
-        raise ImageError("there are no images to measure accuracy on")
-    top5 = 100 * five / num_images if num_classes >= TOP5_FROM else None
-    return Accuracy(100 * first / num_images, top5, num_images)
-
-
-def stream_logits(
-    network: nn.Module,
-    batches: Iterable[tuple[Float[Tensor, "n 3 h w"], Int64[Tensor, " n"]]],
-    device: torch.device,
-) -> Iterator[tuple[Float[Tensor, "n classes"], Int64[Tensor, " n"]]]:
-    """Give a network's logits, fp32 in the CPU's memory, and the classes of each batch.
-
-    Args: as for `evaluate_accuracy`, which says what becomes of the network.
+        NetworkError: a logit is not finite, so that no class is the first.
+        ImageError: there are no images.
     """
     network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    ask = torch.inference_mode()(network)
-    for images, labels in batches:
-        yield ask(images.to(device).contiguous(memory_format=torch.channels_last)).float().cpu(), labels
+    said: list[Tensor] = []
+    classes: list[Tensor] = []
+    with torch.inference_mode():
+        for images, labels in batches:
+            logits = network(images.to(device).contiguous(memory_format=torch.channels_last)).float().cpu()
+            if not logits.isfinite().all():
+                raise NetworkError(
+                    f"{type(network).__name__} gives logits that are not finite; its weights are damaged or "
+                    "its recovery diverged (recover.lr)"
+                )
+            said.append(logits)
+            classes.append(labels)
+    if not said:
+        raise ImageError("there are no images to measure accuracy on")
+    return torch.cat(said), torch.cat(classes)
 
 
 def check_classes(network: tuple[str, ...], images: tuple[str, ...], where: str) -> None:

@@ -1,9 +1,9 @@
-"""What networks without blocks lose, image by image, on disk: tables are made again without a recovery."""
+"""What networks lose against the original, image by image, and on disk: tables need no recovery."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -12,8 +12,39 @@ from safetensors.numpy import load_file, save
 from practise.errors import FileError
 from practise.files import write_bytes
 
-if TYPE_CHECKING:
-    from practise.evaluation.oracle import Lost
+
+@dataclass(frozen=True)
+class Lost:
+    """What a network loses against the original, image by image.
+
+    Attributes:
+        kl: KL(original ‖ network) of the class probabilities in nats, one for each image, fp32.
+        right: whether the network names the right class.
+    """
+
+    kl: np.ndarray
+    right: np.ndarray
+
+    def describe(self, right_original: np.ndarray) -> dict[str, Any]:
+        """The means over the images with their standard errors, top-1 in points.
+
+        Args:
+            right_original: whether the original names the right class: the error of the difference is paired.
+        """
+        drop = 100 * (right_original.astype(float) - self.right)
+        return {
+            "kl": float(self.kl.mean(dtype="float64")),
+            "kl_standard_error": standard_error(self.kl),
+            "top1_lost": float(drop.mean()),
+            "top1_lost_standard_error": standard_error(drop),
+        }
+
+
+def standard_error(values: np.ndarray) -> float | None:
+    """That of a mean; None for a single value."""
+    if len(values) < 2:
+        return None
+    return float(values.std(ddof=1, dtype="float64") / len(values) ** 0.5)
 
 
 @dataclass(frozen=True)
@@ -31,7 +62,7 @@ class Losses:
     right_original: np.ndarray
 
 
-def write_lost(path: Path, lost: "Sequence[Lost]", right_original: np.ndarray) -> None:
+def write_lost(path: Path, lost: Sequence[Lost], right_original: np.ndarray) -> None:
     """Write the losses of sets, in their order, as safetensors, atomically.
 
     Args:
@@ -57,6 +88,6 @@ def read_lost(path: Path) -> Losses:
         tensors = load_file(path)
         return Losses(tensors["kl"], tensors["right"] > 0, tensors["right_original"] > 0)
     except FileNotFoundError as error:
-        raise FileError(f"{path}: no such file, should be losses that `practise rank` wrote") from error
+        raise FileError(f"{path}: no such file, should be losses that a stage wrote") from error
     except (OSError, SafetensorError, KeyError) as error:
-        raise FileError(f"{path}: is damaged, should be losses that `practise rank` wrote") from error
+        raise FileError(f"{path}: is damaged, should be losses that a stage wrote") from error

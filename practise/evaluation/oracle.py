@@ -8,15 +8,13 @@ to judge criteria.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import nn
 
-from practise.errors import NetworkError
-from practise.evaluation.accuracy import stream_logits
+from practise.evaluation.accuracy import ask
+from practise.evaluation.comparing import Judge
+from practise.evaluation.lost import Lost
 from practise.evaluation.recovered import Recovering, recover_student
 from practise.images.loading import Batch
 from practise.images.tiny_set import TinySet
@@ -28,19 +26,6 @@ from practise.recovery.training import share_views
 
 FEWEST, MOST = 2, 6
 """How many blocks a set that is drawn at random has, at least and at most."""
-
-
-@dataclass(frozen=True)
-class Lost:
-    """What a network loses against the original, image by image.
-
-    Attributes:
-        kl: KL(original ‖ network) of the class probabilities in nats, one for each image, fp32.
-        right: whether the network names the right class.
-    """
-
-    kl: np.ndarray
-    right: np.ndarray
 
 
 class Oracle:
@@ -56,36 +41,22 @@ class Oracle:
     def __init__(
         self, network: nn.Module, few: TinySet, batches: Callable[[], Iterable[Batch]], way: Recovering
     ) -> None:
-        self.network, self.few, self.batches, self.way = network, few, batches, way
+        self.network, self.few, self.way = network, few, way
         plain = way.recipe.but(start="weights")
         self.mimicked = start_recovery(network, Pruning(()), few, plain, way.ridge).teacher
-        self.theirs, _ = self.ask(self.mimicked)
+        device = next(network.parameters()).device
+        self.judge = Judge(*ask(self.mimicked, batches(), device), batches, device)
         training, _ = share_out(few, way.recipe)
         self.bank = share_views(self.mimicked, training, way.loss, way.recipe)
 
-    def ask(self, network: nn.Module) -> tuple[Float[Tensor, "n classes"], Int64[Tensor, " n"]]:
-        """The logarithms of a network's class probabilities on the evaluation images, and their classes.
+    def lost_without(self, blocks: Sequence[str]) -> Lost:
+        """What is lost without the blocks, after a recovery.
 
         Raises:
             NetworkError: a logit is not finite.
         """
-        device = next(self.network.parameters()).device
-        logits, labels = zip(*stream_logits(network, self.batches(), device), strict=True)
-        found = torch.cat(logits)
-        if not found.isfinite().all():
-            raise NetworkError("the recovered network gives logits that are not finite; lower recover.lr")
-        return found.log_softmax(1), torch.cat(labels)
-
-    def lost_without(self, blocks: Sequence[str]) -> Lost:
-        """What is lost without the blocks, after a recovery."""
         student = recover_student(self.network, self.few, Pruning(blocks), self.way, self.bank)
-        return self.lost_by(student)
-
-    def lost_by(self, network: nn.Module) -> Lost:
-        """What a network loses as it is."""
-        ours, labels = self.ask(network)
-        kl = (self.theirs.exp() * (self.theirs - ours)).sum(1)
-        return Lost(kl.numpy(), (ours.argmax(1) == labels).numpy())
+        return self.judge.lost_by(student)
 
 
 def draw_sets(blocks: Sequence[str], count: int, seed: int = 0) -> list[tuple[str, ...]]:

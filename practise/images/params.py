@@ -27,6 +27,11 @@ class SourceKind:
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether its images are not of the kind that the network is for."""
+        return not self.has_evaluation
+
 
 SOURCES = {
     "cub200": SourceKind(has_labels=False, has_evaluation=False, needs=("train",)),

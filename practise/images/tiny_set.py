@@ -29,6 +29,8 @@ class TinySet:
         preprocessing: the network's.
         seed: decides all that is random in scoring and recovery on these images.
         views: how random views of them are drawn.
+        foreign: whether they are unlike those that the network is for, so that what helps it on some of them
+            says nothing of what helps it on its own.
     """
 
     images: Sequence[Image.Image]
@@ -36,6 +38,7 @@ class TinySet:
     preprocessing: Preprocessing
     seed: int
     views: ViewsParams = AS_ON_IMAGENET
+    foreign: bool = False
 
     def __len__(self) -> int:
         """How many images there are."""
@@ -79,6 +82,7 @@ def open_tiny_set(
     preprocessing: Preprocessing,
     seed: int,
     views: ViewsParams = AS_ON_IMAGENET,
+    foreign: bool = False,
 ) -> TinySet:
     """Return images in RGB and uncropped, for the caller to augment; very many stay on disk.
 
@@ -88,6 +92,7 @@ def open_tiny_set(
         preprocessing: The network's.
         seed: The run's.
         views: How random views of them are drawn.
+        foreign: Whether they are unlike those that the network is for.
 
     Raises:
         ImageError: An image is missing, damaged or has changed.
@@ -98,7 +103,7 @@ def open_tiny_set(
 
     labels = torch.tensor([item.label for item in items])
     images = list(map_in_order(read, items)) if len(items) <= MOST_KEPT else OnDisk(read, items)
-    return TinySet(images, labels, preprocessing, seed, views)
+    return TinySet(images, labels, preprocessing, seed, views, foreign)
 
 
 def reduce_image(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:

@@ -16,7 +16,7 @@ from torch.utils.data import Subset
 
 from practise.images.tiny_set import TinySet
 from practise.images.views import combine
-from practise.scoring.recoverability import divergence
+from practise.scoring.divergence import divergence
 
 FEWEST = 200
 """Images from which on some are held out: fewer cannot tell a harm from their own chance."""

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from practise.images.tiny_set import TinySet
 from practise.networks.blocks import drop_blocks_
 from practise.networks.features import feature_extractor, find_feature_layer
+from practise.scoring.divergence import divergence
 from practise.scoring.registry import OfSet
 
 BATCH = 50
@@ -53,16 +53,9 @@ def distance_without(network: nn.Module, few: TinySet, run: Run, distance: Dista
     def of_set(blocks: Sequence[str]) -> float:
         without = drop_blocks_(copy.deepcopy(network), blocks)
         total = sum(
-            distance(run(without, batch), original).item() * len(batch)
+            distance(original, run(without, batch)).mean().item() * len(batch)
             for batch, original in zip(views, originals, strict=True)
         )
         return total / len(few)
 
     return of_set
-
-
-def divergence(ours: Float[Tensor, "n classes"], theirs: Float[Tensor, "n classes"]) -> Float[Tensor, ""]:
-    """KL(original ‖ ours) of the class probabilities, mean over the images, in nats."""
-    return functional.kl_div(
-        ours.log_softmax(1), theirs.log_softmax(1), reduction="batchmean", log_target=True
-    )

@@ -36,6 +36,7 @@ from practise.networks.features import FeatureExtractor, feature_extractor, find
 from practise.networks.watching import entering
 from practise.progress import track
 from practise.scoring.adaptors import attach_adaptors_, multiply_before_
+from practise.scoring.divergence import divergence
 from practise.scoring.params import RidgeRecipe, SgdRecipe
 from practise.scoring.passing import block_influence
 from practise.scoring.pixels import channels_second, draw_pixels
@@ -287,12 +288,6 @@ def solve_ridge(
     identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     pull = (ridge * gram.trace() / len(gram) + torch.finfo(gram.dtype).tiny) * identity
     return torch.linalg.solve(gram + pull, cross + pull, left=False)
-
-
-def divergence(original: Float[Tensor, "n classes"], ours: Float[Tensor, "n classes"]) -> Float[Tensor, " n"]:
-    """KL(original ‖ ours) of each image's class probabilities, from logits, in nats."""
-    theirs, own = (logits.double().log_softmax(1) for logits in (original, ours))
-    return (theirs.exp() * (theirs - own)).sum(1)
 
 
 def share_missed(ours: Tensor, truth: Tensor) -> float:

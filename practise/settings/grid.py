@@ -116,6 +116,10 @@ class Paths:
         """The original network's accuracy and size."""
         return self.results / "original" / network / f"{images}.json"
 
+    def logits(self, network: str, images: str) -> Path:
+        """What the original network says to each evaluation image."""
+        return self.original(network, images).with_suffix(".safetensors")
+
     def sample(self, images: str, num_images: HowMany, seed: int) -> Path:
         """The images that are handed over."""
         return self.results / "sample" / images / f"n{num_images}" / f"s{seed}.json"

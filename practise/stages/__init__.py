@@ -79,7 +79,7 @@ STAGES: Mapping[str, Stage] = {
         seconds=35,
     ),
     "original": Stage(
-        ("out",), reads=(NETWORK, IMAGES, "evaluate", "device"), opens=("data.root",), seconds=11
+        ("out", "logits"), reads=(NETWORK, IMAGES, "evaluate", "device"), opens=("data.root",), seconds=11
     ),
     "sample": Stage(("out",), reads=(IMAGES,), opens=("data.root",), seconds=1, torch=False),
     "latency": Stage(("out",), reads=(NETWORK, "latency", "device"), seconds=140, timed=True),
@@ -105,7 +105,7 @@ STAGES: Mapping[str, Stage] = {
         seconds=18,
     ),
     "evaluate": Stage(
-        ("out", "latency"),
+        ("out", "lost", "latency"),
         reads=(NETWORK, IMAGES, "evaluate", "device"),
         opens=("latency", "data.root"),  # shapes the latency, whose keys are those of the stage of that name
         seconds=14,

@@ -1,4 +1,4 @@
-"""Measure the recovered network: accuracy and size, and its latency beside the original's.
+"""Measure the recovered network: what it loses against the original, its size, and its latency beside it.
 
 Recovered networks of the same layers share one latency (`practise.latency.cache`), whichever method, images
 or seed they come from; `--again` measures anew. What is reported is the mean of several measurements: one
@@ -9,7 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from practise.evaluation.accuracy import check_classes, evaluate_accuracy
+from practise.evaluation.accuracy import ask, check_classes, score_logits
+from practise.evaluation.comparing import compare
+from practise.evaluation.logits import read_logits
+from practise.evaluation.lost import write_lost
 from practise.files import write_result
 from practise.images.manifest import read_listing
 from practise.latency.measuring import measure_also, pool
@@ -37,8 +40,10 @@ def run(
     listing: Path,
     student: Path,
     card: Path,
+    original: Path,
     hardware: Path,
     out: Path,
+    lost: Path,
     latency: Path,
     again: bool = False,
 ) -> None:
@@ -51,32 +56,37 @@ def run(
         listing: The evaluation images, JSON.
         student: The recovered network's weights, safetensors.
         card: What the recovered network is, JSON.
+        original: What the original says to each evaluation image, safetensors.
         hardware: The description of this machine, JSON.
-        out: The accuracy and the size, JSON.
+        out: The accuracy, what is lost and the size, JSON.
+        lost: What is lost image by image, safetensors.
         latency: The latencies of the original and the recovered network, JSON.
         again: Measure the latency, also when this machine's measurement of such a network was kept.
     """
     device = resolve_device(params.device.name)
-    original = load_teacher(teacher)
-    pruned = load_student(original, student, card)
+    loaded = load_teacher(teacher)
+    pruned = load_student(loaded, student, card)
     recovered = pruned.network
     classes = read_listing(listing).classes
-    check_classes(original.classes, classes, f"{params.study.file}: networks.{network} on images.{images}")
-    size = original.preprocessing.image_size
+    check_classes(loaded.classes, classes, f"{params.study.file}: networks.{network} on images.{images}")
+    size = loaded.preprocessing.image_size
     cost = {"gmacs": count_gmacs(recovered, size), "params": count_params(recovered)}
-    batches = stream_evaluation(params, listing, original.preprocessing)
-    accuracy = evaluate_accuracy(recovered, batches, device)
+    ours, labels = ask(recovered, stream_evaluation(params, listing, loaded.preprocessing), device)
+    theirs, _ = read_logits(original)
+    loses, right_original = compare(theirs, ours, labels), (theirs.argmax(1) == labels).numpy()
+    accuracy = {**asdict(score_logits(ours, labels)), **loses.describe(right_original)}
     keys = STAGES["evaluate"].keys(network=network, images=images)
     made = circumstances(
         params, *keys, device=device, dtype="fp32", batch_size=params.evaluate.batch_size, image_size=size
     )
-    write_result(out, "accuracy", {**asdict(accuracy), **cost}, made)
+    write_lost(lost, [loses], right_original)
+    write_result(out, "accuracy", {**accuracy, **cost}, made)
 
     keys = STAGES["latency"].keys(network=network)
-    timing = Timing(params, original, hardware, keys, again=again)
+    timing = Timing(params, loaded, hardware, keys, again=again)
 
     def side_by_side() -> dict[str, Any]:
-        networks = {"original": original.network, "student": recovered}
+        networks = {"original": loaded.network, "student": recovered}
         looks = [timing.beside(networks) for _ in range(LOOKS)]
         pooled = {name: asdict(pool([look[name] for look in looks])) for name in networks}
         result = {**timing.setting, **pooled}

@@ -1,9 +1,10 @@
-"""Measure the original network's accuracy, multiply-accumulates and parameters."""
+"""Measure the original network: accuracy, multiply-accumulates, parameters, what it says to each image."""
 
 from dataclasses import asdict
 from pathlib import Path
 
-from practise.evaluation.accuracy import check_classes, evaluate_accuracy
+from practise.evaluation.accuracy import ask, check_classes, score_logits
+from practise.evaluation.logits import write_logits
 from practise.files import write_result
 from practise.images.manifest import read_listing
 from practise.machine.circumstances import circumstances
@@ -15,7 +16,9 @@ from practise.stages import STAGES
 from practise.stages.opening import stream_evaluation
 
 
-def run(params: Params, *, network: str, images: str, teacher: Path, listing: Path, out: Path) -> None:
+def run(
+    params: Params, *, network: str, images: str, teacher: Path, listing: Path, out: Path, logits: Path
+) -> None:
     """Measure the original network.
 
     Args:
@@ -24,6 +27,7 @@ def run(params: Params, *, network: str, images: str, teacher: Path, listing: Pa
         teacher: The original network's weights, safetensors.
         listing: The evaluation images, JSON.
         out: The accuracy and the size, JSON.
+        logits: What it says to each evaluation image, safetensors.
     """
     device = resolve_device(params.device.name)
     original = load_teacher(teacher)
@@ -31,11 +35,10 @@ def run(params: Params, *, network: str, images: str, teacher: Path, listing: Pa
     check_classes(original.classes, classes, f"{params.study.file}: networks.{network} on images.{images}")
     size = original.preprocessing.image_size
     cost = {"gmacs": count_gmacs(original.network, size), "params": count_params(original.network)}
-    accuracy = evaluate_accuracy(
-        original.network, stream_evaluation(params, listing, original.preprocessing), device
-    )
+    said, labels = ask(original.network, stream_evaluation(params, listing, original.preprocessing), device)
     keys = STAGES["original"].keys(network=network, images=images)
     made = circumstances(
         params, *keys, device=device, dtype="fp32", batch_size=params.evaluate.batch_size, image_size=size
     )
-    write_result(out, "accuracy", {**asdict(accuracy), **cost}, made)
+    write_logits(logits, said, labels)
+    write_result(out, "accuracy", {**asdict(score_logits(said, labels)), **cost}, made)

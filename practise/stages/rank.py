@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from practise.evaluation.lost import write_lost
-from practise.evaluation.oracle import Lost, Oracle, draw_sets, draw_sets_that_meet
+from practise.evaluation.lost import Lost, write_lost
+from practise.evaluation.oracle import Oracle, draw_sets, draw_sets_that_meet
 from practise.evaluation.recovered import Recovering
 from practise.files import read_result, sha256, write_result
 from practise.machine.circumstances import circumstances
@@ -87,7 +87,7 @@ def run(
     for blocks in track(sets, "drop blocks and recover", len(sets)):
         kl, right = ask(blocks)
         found[blocks] = Lost(kl.numpy(), right.numpy())
-    as_it_is = oracle.lost_by(oracle.mimicked)
+    as_it_is = oracle.judge.lost_by(oracle.mimicked)
     result = {
         "method": rank.method,
         "criterion": method.criterion,

@@ -1,10 +1,15 @@
 """Recover at one drop with the images of one source: real ones, other ones, or those that were made."""
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from torch import nn
 
-from practise.evaluation.recovered import RecoveredAccuracy, Recovering
+from practise.evaluation.comparing import Judge
+from practise.evaluation.logits import read_logits
+from practise.evaluation.recovered import Recovering, recover_student
 from practise.files import sha256, write_result
 from practise.images import Source, open_source
 from practise.images.manifest import check_disjoint, describe_item, read_listing
@@ -27,7 +32,7 @@ from practise.stages import STAGES
 from practise.stages.opening import EvaluationImages
 
 BARE = "without recovery"
-"""What that accuracy is kept under beside the methods'; no method has a name with a space."""
+"""What that is kept under beside the methods'; no method has a name with a space."""
 
 
 def run(
@@ -39,6 +44,7 @@ def run(
     seed: int,
     teacher: Path,
     listing: Path,
+    original: Path,
     synthesized: Path,
     out: Path,
 ) -> None:
@@ -51,19 +57,22 @@ def run(
         seed: Seed of the sample, the batches and the random views.
         teacher: The original network's weights, safetensors.
         listing: The evaluation images, JSON.
+        original: What the original says to each evaluation image, safetensors.
         synthesized: The manifest of the images that were made from the network, JSON.
-        out: The accuracy after each method's recovery, JSON.
+        out: The accuracy after each method's recovery, and what is lost, JSON.
     """
     settings, file = params.sources, params.study.file
     device = resolve_device(params.device.name)
-    original = load_teacher(teacher)
-    whole = original.network.to(device)
+    loaded = load_teacher(teacher)
+    whole, size = loaded.network.to(device), loaded.preprocessing.image_size
     source = find_source(params, images, synthesized)
     drawn = draw_sample(source.train, num_images, np.random.default_rng(seed), f"{file}: sources.num_images")
     items = hash_images(source.root, drawn)
     check_disjoint(items, read_listing(listing).evaluation, f"{file}: images.{images}")
-    few = open_tiny_set(source.root, items, original.preprocessing, seed, params.images[images].views)
-    evaluation = EvaluationImages(params, listing, original.preprocessing)
+    spec = params.images[images]
+    foreign = SOURCES[spec.source].is_foreign
+    few = open_tiny_set(source.root, items, loaded.preprocessing, seed, spec.views, foreign)
+    evaluation = EvaluationImages(params, listing, loaded.preprocessing)
     ways = {
         method: Recovering(
             params.methods[method].loss, recovery_recipe(params, method), ridge_recipe(params, method)
@@ -73,27 +82,34 @@ def run(
     described = {
         method: [recipe.model_dump() for recipe in (way.recipe, way.ridge)] for method, way in ways.items()
     }
-    hashes = [sha256(teacher), sha256(listing), *(item.sha256 for item in items)]
-    views = few.views.model_dump()
+    hashes = [sha256(path) for path in (teacher, listing, original)] + [item.sha256 for item in items]
+    views = [few.views.model_dump(), few.foreign]
     resume = Resume(out, [network, images, views, num_images, seed, settings.blocks, described, hashes])
-    answers, accuracy = Answers(resume), RecoveredAccuracy(whole, few, evaluation.batches)
-    pruning = Pruning(settings.blocks)
-    before = answers.find(BARE, lambda: accuracy.before(pruning))
-    top1 = {
-        method: answers.find(method, lambda way=way: accuracy.after(pruning, way))  # type: ignore[misc]
-        for method, way in track(ways.items(), "recover by each method", len(ways))
-    }
+    answers, pruning = Answers(resume), Pruning(settings.blocks)
+    theirs, labels = read_logits(original)
+    judge = Judge(theirs, labels, evaluation.batches, device)
+    right_original = (theirs.argmax(1) == labels).numpy()
+
+    def judged(student: nn.Module) -> dict[str, Any]:
+        lost = judge.lost_by(student)
+        return {"top1": 100 * float(lost.right.mean()), **lost.describe(right_original)}
+
+    def recovered(method: str) -> dict[str, Any]:
+        return answers.find(method, lambda: judged(recover_student(whole, few, pruning, ways[method])))
+
+    bare = answers.find(BARE, lambda: judged(pruning.apply_(copy.deepcopy(whole), size)))
+    after = {method: recovered(method) for method in track(ways, "recover by each method", len(ways))}
     result = {
-        "kind": params.images[images].source,
+        "kind": spec.source,
         "dropped_blocks": list(settings.blocks),
         "num_evaluation": len(evaluation),
-        "top1_before": before,
+        "before": bare,
         "methods": [
             {
                 "method": method,
                 "preset": params.methods[method].preset,
                 "recipe": described[method][0],
-                "top1": top1[method],
+                **after[method],
             }
             for method in ways
         ],
@@ -103,7 +119,7 @@ def run(
         params,
         *STAGES["sources"].keys(network=network, images=images),
         device=device,
-        image_size=original.preprocessing.image_size,
+        image_size=size,
         seed=seed,
     )
     write_result(out, "sources", result, made)

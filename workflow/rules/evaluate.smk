@@ -7,9 +7,11 @@ rule evaluate:
         listing=rules.images.output,
         student=rules.recover.output.student,
         card=rules.recover.output.card,
+        original=rules.original.output.logits,
         hardware=rules.hardware.output,
     output:
         accuracy=f"{R}/evaluate/{CELL}/t{{target}}/accuracy.json",
+        lost=f"{R}/evaluate/{CELL}/t{{target}}/lost.safetensors",
         latency=f"{R}/evaluate/{CELL}/t{{target}}/latency.json",
     log:
         f"{LOGS}/evaluate/{CELL}/t{{target}}.log",
@@ -24,5 +26,5 @@ rule evaluate:
     shell:
         "practise evaluate --params-file {params.file} --network {wildcards.network} --images {wildcards.images}"
         " --teacher {input.teacher} --listing {input.listing}"
-        " --student {input.student} --card {input.card} --hardware {input.hardware}"
-        " --out {output.accuracy} --latency {output.latency} > {log} 2>&1"
+        " --student {input.student} --card {input.card} --original {input.original} --hardware {input.hardware}"
+        " --out {output.accuracy} --lost {output.lost} --latency {output.latency} > {log} 2>&1"

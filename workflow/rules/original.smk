@@ -6,7 +6,8 @@ rule original:
         card=rules.teacher.output.card,
         listing=rules.images.output,
     output:
-        f"{R}/original/{{network}}/{{images}}.json",
+        accuracy=f"{R}/original/{{network}}/{{images}}.json",
+        logits=f"{R}/original/{{network}}/{{images}}.safetensors",
     log:
         f"{LOGS}/original/{{network}}/{{images}}.log",
     conda:
@@ -20,4 +21,4 @@ rule original:
     shell:
         "practise original --params-file {params.file} --network {wildcards.network} --images {wildcards.images}"
         " --teacher {input.teacher} --listing {input.listing}"
-        " --out {output} > {log} 2>&1"
+        " --out {output.accuracy} --logits {output.logits} > {log} 2>&1"

@@ -5,6 +5,7 @@ rule sources:
         teacher=rules.teacher.output.weights,
         card=rules.teacher.output.card,
         listing=f"{R}/images/{config['sources']['evaluation']}.json",
+        original=f"{R}/original/{{network}}/{config['sources']['evaluation']}.safetensors",
         synthesized=rules.synthesize.output.manifest,
         made=rules.synthesize.output.images,
     output:
@@ -22,5 +23,5 @@ rule sources:
     shell:
         "practise sources --params-file {params.file} --network {wildcards.network} --images {wildcards.images}"
         " --num-images {wildcards.num_images} --seed {wildcards.seed}"
-        " --teacher {input.teacher} --listing {input.listing} --synthesized {input.synthesized}"
+        " --teacher {input.teacher} --listing {input.listing} --original {input.original} --synthesized {input.synthesized}"
         " --out {output} > {log} 2>&1"

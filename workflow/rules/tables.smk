@@ -2,7 +2,7 @@
 rule tables:
     input:
         code=code("tables"),
-        original=every(rules.original.output),
+        original=every(rules.original.output.accuracy),
         latency=every(rules.latency.output),
         score=every(rules.score.output),
         select=every(rules.select.output),

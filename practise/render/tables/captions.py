@@ -19,6 +19,10 @@ SAMPLE_TITLES = {title: column for title, column in SETTING_TITLES.items() if co
 """Those of a setting in which criteria are compared."""
 
 
+KL = "KL: of the class probabilities from the original's, in nats, mean over the images."
+"""What the column KL is."""
+
+
 def constant_columns(frame: pd.DataFrame, columns: dict[str, str]) -> set[str]:
     """Return the headings whose column of the frame has one value, so that the caption can say it.
 

@@ -5,7 +5,7 @@ import pandas as pd
 from practise.render.formats import RenderedTable, Strong, arrange
 from practise.render.methods import method_title
 from practise.render.names import count_of, hardware_line, mean_and_std, number, target_title
-from practise.render.tables.captions import constant_columns, seeds_caption, sentence, setting_caption
+from practise.render.tables.captions import KL, constant_columns, seeds_caption, sentence, setting_caption
 from practise.render.tables.schemes import FAR, OFF_TARGET, off_target_note
 from practise.render.tidy import SETTING as TIDY_SETTING
 from practise.render.tidy import best, groups
@@ -20,6 +20,7 @@ def render_fewshot(frame: pd.DataFrame) -> RenderedTable:
     Args:
         frame: The frame of `frames.fewshot_frame`.
     """
+    frame = frame if "kl" in frame else frame.assign(kl=float("nan"))  # tables of before it was told
     counts = list(frame["num_images"].unique())
     rows = []
     for source, everywhere in groups(frame, ("network", "images")):
@@ -31,16 +32,20 @@ def render_fewshot(frame: pd.DataFrame) -> RenderedTable:
             means = cells.groupby(["num_images", "method"])["top1"].mean()
             winners = {count: best(means[count], 1) for count in counts if len(means[count]) > 1}
             for (method,), own in groups(cells, ("method",)):
+                by_count = {count: own[own["num_images"] == count] for count in counts}
                 top1 = {
-                    _heading(count): _top1(own[own["num_images"] == count], method in winners.get(count, ()))
-                    for count in counts
+                    _heading(count): _top1(some, method in winners.get(count, ()))
+                    for count, some in by_count.items()
                 }
-                rows.append(words | {"Method": method_title(method)} | top1)
+                kl = {_of_kl(count): mean_and_std(some["kl"], 2) for count, some in by_count.items()}
+                rows.append(words | {"Method": method_title(method)} | top1 | kl)
     hidden = constant_columns(frame, SETTING)
+    told_kl = frame["kl"].notna().any()
     return arrange(
         rows,
         columns=[title for title in (*SETTING, "Method") if title not in hidden]
-        + list(map(_heading, counts)),
+        + list(map(_heading, counts))
+        + (list(map(_of_kl, counts)) if told_kl else []),
         text_columns=("Network", "Images", "Method"),
         title="Accuracy by the number of images",
         caption=_caption(frame, hidden),
@@ -50,6 +55,10 @@ def render_fewshot(frame: pd.DataFrame) -> RenderedTable:
 
 def _heading(count: HowMany) -> str:
     return count_of("image", count)
+
+
+def _of_kl(count: HowMany) -> str:
+    return f"KL, {_heading(count)}"
 
 
 def _top1(cells: pd.DataFrame, is_best: bool) -> str:
@@ -72,4 +81,5 @@ def _caption(frame: pd.DataFrame, hidden: set[str]) -> str:
     phrases = [f"top-1 in % on {evaluated} held-out images", *setting_caption(frame, hidden)]
     phrases.append(seeds_caption([frame["seed"].nunique()]))
     best = " The best of each setting is bold." if frame["method"].nunique() > 1 else ""
-    return f"{sentence(phrases)}{best} Latency measured on {hardware_line(frame)}."
+    lost = f" {KL}" if frame["kl"].notna().any() else ""
+    return f"{sentence(phrases)}{lost}{best} Latency measured on {hardware_line(frame)}."

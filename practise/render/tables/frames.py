@@ -22,7 +22,8 @@ FEWSHOT_COLUMNS = (
     *CELL_COLUMNS,
     *("style", "preset", "match", "wanted_reduction", "foretold_reduction", "measured_reduction"),
     *("off_target", "is_near", "dropped_blocks", "filters_removed"),
-    *("top1", "top1_original", "top5", "top5_original", "gmacs", "gmacs_original"),
+    *("top1", "top1_original", "top1_lost_standard_error", "kl", "kl_standard_error"),
+    *("top5", "top5_original", "gmacs", "gmacs_original"),
     *("params", "params_original", "median_ms", "median_ms_original", "unstable", "num_evaluation"),
     *("paper_top1", "paper_source"),
     *DEVICE_COLUMNS,
@@ -50,7 +51,8 @@ def fewshot_frame(params: Params) -> pd.DataFrame:
     `style` is what a method prunes, `match` what its target is a reduction of; what was measured at further
     batch sizes stands in further columns, such as `measured_reduction_batch16`. `measured_reduction` is no
     measurement by which the network was chosen. Milliseconds are the original's, measured once for each
-    network, less what is saved.
+    network, less what is saved. `kl` is KL(original ‖ student) in nats, mean over the evaluation images; the
+    standard errors are over these images, that of top-1 of the difference to the original.
 
     Raises:
         FileError: A result of the grid is missing or damaged.
@@ -79,6 +81,7 @@ def fewshot_frame(params: Params) -> pd.DataFrame:
             "filters_removed": selected["filters_removed"],
             "top1": student["top1"],
             "top1_original": original["top1"],
+            **{key: student[key] for key in ("top1_lost_standard_error", "kl", "kl_standard_error")},
             "top5": student["top5"],
             "top5_original": original["top5"],
             "gmacs": student["gmacs"],

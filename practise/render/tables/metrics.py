@@ -12,13 +12,16 @@ from practise.render.tidy import SETTING, groups
 
 
 def accuracy_metrics(frame: pd.DataFrame) -> dict[str, Any]:
-    """Return top-1 (and top-5, where there is one) of each method in percent, with the size of its networks.
+    """Return top-1 (and top-5, where there is one) in percent, KL in nats, and the size of the networks.
 
     Args:
         frame: The frame of `frames.fewshot_frame`.
     """
     return _nest(
-        (setting, _statistics(cells, ("top1", "top5")) | _means(cells, ("top1_original", "gmacs", "params")))
+        (
+            setting,
+            _statistics(cells, ("top1", "kl", "top5")) | _means(cells, ("top1_original", "gmacs", "params")),
+        )
         for setting, cells in groups(frame, (*SETTING, "method"))
     )
 

@@ -14,6 +14,7 @@ from practise.render.names import (
     target_title,
 )
 from practise.render.tables.captions import (
+    KL,
     SETTING_TITLES,
     constant_columns,
     seeds_caption,
@@ -34,7 +35,8 @@ from practise.settings.params import Params
 
 MEASURED = "Measured %"
 COLUMNS = (
-    *("Network", "Images", "Handed over", "Target", "Method", "Style", "Preset", "n", "Top-1 %", "Paper %"),
+    *("Network", "Images", "Handed over", "Target", "Method", "Style", "Preset", "n", "Top-1 %", "KL"),
+    "Paper %",
     *("Δ", "Foretold %", MEASURED, "Median ms", "GMACs", "Params M", "Pruned"),
 )
 TEXT_COLUMNS = ("Network", "Images", "Method", "Style", "Preset", "Pruned")
@@ -44,7 +46,7 @@ CONSTANT = SETTING_TITLES | {"Style": "style", "Preset": "preset", "n": "seeds"}
 UNSTABLE, OFF_TARGET = "†", "‡"
 FAR = 0.01
 """A measured reduction further than this from its target, one point, is marked."""
-NEW = ("foretold_reduction_mean", "foretold_reduction_std", "is_near")
+NEW = ("foretold_reduction_mean", "foretold_reduction_std", "is_near", "kl_mean", "kl_std")
 """Columns that tables lack which were kept from before these were told."""
 
 
@@ -69,6 +71,7 @@ def _row(key: dict[str, object], cells: pd.DataFrame) -> dict[str, object]:
         "seeds": len(cells),
         **_statistics("top1", cells["top1"]),
         "top1_original": first["top1_original"],
+        **_statistics("kl", cells["kl"]),
         "paper_top1": first["paper_top1"],
         "delta": means["top1"] - first["paper_top1"] if pd.notna(first["paper_top1"]) else None,
         "paper_source": first["paper_source"],
@@ -122,6 +125,7 @@ def render_schemes(frame: pd.DataFrame) -> RenderedTable:
             rows += [_scheme(scheme, further_batches(frame)) for _, scheme in ranked.iterrows()]
     hidden = constant_columns(frame, CONSTANT)
     hidden |= {"Paper %", "Δ"} if frame["paper_top1"].isna().all() else set()
+    hidden |= {"KL"} if frame["kl_mean"].isna().all() else set()
     hidden |= {"Foretold %"} if frame["foretold_reduction_mean"].isna().all() else set()
     columns = [column for column in COLUMNS if column not in hidden]
     behind = columns.index(MEASURED) + 1
@@ -167,6 +171,7 @@ def _scheme(scheme: pd.Series, batches: list[str]) -> dict[str, str]:
         "Preset": scheme["preset"],
         "n": str(scheme["seeds"]),
         "Top-1 %": plus_minus(scheme["top1_mean"], scheme["top1_std"], 1),
+        "KL": plus_minus(scheme["kl_mean"], scheme["kl_std"], 2),
         "Paper %": number(scheme["paper_top1"], 1),
         "Δ": number(scheme["delta"], 1, signed=True),
         "Foretold %": _percent(scheme, "foretold_reduction"),
@@ -209,10 +214,11 @@ def _caption(frame: pd.DataFrame, hidden: set[str]) -> str:
         if (frame["target_reduction"] < 1).all() and set(frame["match"]) == {"latency"}
         else ""
     )
+    lost = "" if "KL" in hidden else f" {KL}"
     told = "Measured is a reduction" if "Foretold %" in hidden else "Foretold and measured are reductions"
     order = " Methods are in order of accuracy." if frame["method"].nunique() > 1 else ""
     measured = f"Latency measured on {hardware_line(frame)}."
-    return f"{sentence(phrases)}{matched} {told} of the latency.{order} {measured}"
+    return f"{sentence(phrases)}{matched}{lost} {told} of the latency.{order} {measured}"
 
 
 def _notes(frame: pd.DataFrame) -> tuple[str, ...]:

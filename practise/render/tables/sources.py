@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from practise.render.formats import RenderedTable, Strong, arrange
+from practise.render.formats import DASH, RenderedTable, Strong, arrange
 from practise.render.methods import method_title
 from practise.render.names import block_list, count_of, mean_and_std, number
-from practise.render.tables.captions import constant_columns, seeds_caption, sentence
+from practise.render.tables.captions import KL, constant_columns, seeds_caption, sentence
 from practise.render.tables.frames import preset_title
 from practise.render.tables.results import Results
 from practise.render.tidy import best, by_size, groups
@@ -25,7 +25,7 @@ SYNTHESIZED = "synthesized"
 
 SOURCES_COLUMNS = (
     *("network", "images", "kind", "num_images", "seed", "method", "preset", "dropped_blocks"),
-    *("top1", "top1_before", "top1_original", "num_evaluation", "evaluation"),
+    *("top1", "top1_before", "top1_original", "kl", "kl_before", "num_evaluation", "evaluation"),
 )
 DATAFREE_COLUMNS = (*SOURCES_COLUMNS, "distance_before", "distance_after", "confidence")
 
@@ -33,7 +33,8 @@ DATAFREE_COLUMNS = (*SOURCES_COLUMNS, "distance_before", "distance_after", "conf
 def sources_frame(params: Params) -> pd.DataFrame:
     """Return one row per source, number of images, seed and method: the accuracy after the recovery.
 
-    `top1_before` is without recovery, `evaluation` names the images that accuracy is measured on.
+    `top1_before` and `kl_before` are without recovery, `kl` is KL(original ‖ network) in nats,
+    `evaluation` names the images that accuracy is measured on.
 
     Raises:
         FileError: A result of the section sources is missing or damaged.
@@ -44,7 +45,8 @@ def sources_frame(params: Params) -> pd.DataFrame:
         original = results.read(results.paths.original(trial.network, params.sources.evaluation), "accuracy")
         shared = {
             **vars(trial),
-            **{key: result[key] for key in ("kind", "top1_before", "num_evaluation")},
+            **{key: result[key] for key in ("kind", "num_evaluation")},
+            **{f"{key}_before": result["before"][key] for key in ("top1", "kl")},
             "top1_original": original["top1"],
             "dropped_blocks": " ".join(result["dropped_blocks"]),
             "evaluation": params.sources.evaluation,
@@ -54,7 +56,7 @@ def sources_frame(params: Params) -> pd.DataFrame:
                 **shared,
                 "method": one["method"],
                 "preset": preset_title(params, one["method"]),
-                "top1": one["top1"],
+                **{key: one[key] for key in ("top1", "kl")},
             }
             for one in result["methods"]
         ]
@@ -111,34 +113,45 @@ TITLES = {"Network": "network", "Images": "images", "Method": "method"}
 
 
 def _render(frame: pd.DataFrame, title: str, caption: str, notes: tuple[str, ...]) -> RenderedTable:
+    missing = {column: float("nan") for column in ("kl", "kl_before") if column not in frame}
+    frame = frame.assign(**missing)  # tables of before it was told
+    told_kl = frame["kl"].notna().any()
     counts = by_size(frame["num_images"].unique())
     rows: list[dict[str, str]] = []
     for (network,), everywhere in groups(frame, ("network",)):
         for name, column in {"original": "top1_original", "no recovery": "top1_before"}.items():
             text = number(everywhere[column].iloc[0], 1)
+            lost = number(everywhere["kl_before"].iloc[0], 2) if column == "top1_before" else DASH
             rows.append(
                 {"Network": network, "Images": name, "Method": name}
                 | {_heading(count): text for count in counts}
+                | {_of_kl(count): lost for count in counts}
             )
         means = everywhere.groupby(["num_images", "images", "method"])["top1"].mean()
         winners = {count: best(means[count], 1) if len(means[count]) > 1 else set() for count in counts}
         for (images, method), own in groups(everywhere, ("images", "method")):
             row = {"Network": network, "Images": images, "Method": method_title(method)}
             for count in counts:
-                text = mean_and_std(own.loc[own["num_images"] == count, "top1"], 1)
+                some = own[own["num_images"] == count]
+                text = mean_and_std(some["top1"], 1)
                 row[_heading(count)] = Strong(text) if (images, method) in winners[count] else text
+                row[_of_kl(count)] = mean_and_std(some["kl"], 2)
             rows.append(row)
     hidden = constant_columns(frame, TITLES)
     hidden -= {"Method"} if {"Images", "Method"} <= hidden else set()
     columns = [heading for heading in TITLES if heading not in hidden]
     return arrange(
         rows,
-        columns=[*columns, *map(_heading, counts)],
+        columns=[*columns, *map(_heading, counts), *(map(_of_kl, counts) if told_kl else ())],
         text_columns=tuple(TITLES),
         title=title,
-        caption=caption,
+        caption=f"{caption} {KL}" if told_kl else caption,
         notes=notes,
     )
+
+
+def _of_kl(count: HowMany) -> str:
+    return f"KL, {_heading(count)}"
 
 
 def _heading(count: HowMany) -> str:
