@@ -12,9 +12,10 @@ from torch import nn
 from practise.images.views import centre_views
 from practise.networks.blocks import drop_blocks_
 from practise.recovery import fitting
-from practise.recovery.fitting import AS_IT_IS, PULLS, fit_best
+from practise.recovery.fitting import AS_IT_IS, FIRST, STRONGER, WEAKER, fit_best
+from practise.scoring.divergence import divergence
 from practise.scoring.params import RidgeRecipe
-from practise.scoring.recoverability import ClosedForm, Fit, divergence
+from practise.scoring.recoverability import ClosedForm, Fit
 
 RIDGE = RidgeRecipe(ridge=0.3, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
 DROPPED = ["stages.0.2"]
@@ -59,29 +60,36 @@ def test_nothing_is_fitted_where_nothing_is_dropped_that_matters():
 
 def test_a_linear_block_is_fitted_with_the_weakest_pull():
     fitted = fit_best(closed_form(linear_block_network()), DROPPED)
-    assert fitted.fit.pull == min(PULLS)
-    assert [fit.pull for fit in fitted.lost][: 1 + len(PULLS)] == [None, *PULLS]
+    assert fitted.fit.pull == min(WEAKER)
+    assert [fit.pull for fit in fitted.lost] == [None, FIRST, *WEAKER, min(WEAKER)]
     assert fitted.lost[fitted.fit] < 0.01 * fitted.lost[AS_IT_IS]
 
 
-@pytest.mark.parametrize("best", [AS_IT_IS, Fit(10.0), Fit(1.0, matched=True), Fit(None, matched=True)])
-def test_pulls_get_weaker_as_long_as_that_helps_and_the_best_is_tried_matched(best, monkeypatch):
+PULLS = (*sorted(WEAKER), FIRST, STRONGER)
+
+
+@pytest.mark.parametrize(
+    ("best", "tried"),
+    [
+        (AS_IT_IS, [FIRST, STRONGER]),
+        (Fit(STRONGER), [FIRST, STRONGER]),
+        (Fit(FIRST), [FIRST, 1.0, STRONGER]),
+        (Fit(1.0, matched=True), [FIRST, 1.0, 0.1]),
+        (Fit(0.01), [FIRST, 1.0, 0.1, 0.01]),
+        (Fit(None, matched=True), [FIRST, STRONGER]),
+    ],
+)
+def test_pulls_are_tried_from_the_middle_as_long_as_that_helps_and_the_best_matched(best, tried, monkeypatch):
     closed = closed_form(tiny_network())
 
     def lost_by(fit: Fit, dropped: list[str]) -> torch.Tensor:
-        apart = abs(PULLS.index(fit.pull) - PULLS.index(best.pull)) if fit.pull and best.pull else 9
-        apart = 0 if fit.pull == best.pull else apart
-        return torch.tensor([apart + 0.5 * (fit.matched != best.matched)])
+        places = [len(PULLS) if pull is None else PULLS.index(pull) for pull in (fit.pull, best.pull)]
+        return torch.tensor([abs(places[0] - places[1]) + 0.5 * (fit.matched != best.matched)])
 
     monkeypatch.setattr(closed, "lost_by", lost_by)
     fitted = fit_best(closed, DROPPED)
     assert fitted.fit == best
-    reached = 0 if best.pull is None else 1 + PULLS.index(best.pull)
-    assert list(fitted.lost) == [
-        AS_IT_IS,
-        *map(Fit, PULLS[: reached + 1]),
-        replace(best, matched=True),
-    ]
+    assert list(fitted.lost) == [AS_IT_IS, *map(Fit, tried), replace(best, matched=True)]
     assert fitted.describe()["tried"][0] == {"pull": None, "matched": False, "kl": fitted.lost[AS_IT_IS]}
     assert (fitted.describe()["pull"], fitted.describe()["matched"]) == (best.pull, best.matched)
 

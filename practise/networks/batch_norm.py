@@ -3,7 +3,8 @@
 A network's running statistics describe its training images and its own layers. Other cameras, other
 compression, other light shift them, and re-estimating them on the images at hand wins accuracy back without a
 label (Schneider et al. 2020). Few images estimate badly, so the old statistics count like images of their
-own: as many as `PRIOR`.
+own, as many as `PRIOR`; and they never count less than half, because the network's weights were trained
+with them.
 
 Without a block, what reaches a batch norm is another thing on the same images. There the two networks are
 compared image by image, most of the sampling error is in both, and so no prior is needed.
@@ -21,10 +22,12 @@ from practise.networks.watching import entering
 
 PRIOR = 50
 """How many images the network's own statistics are worth."""
+MOST_ADAPTED = 0.5
+"""How far they are moved at most: with ever more images, moving them all the way makes networks worse."""
 
 
 def adapt_batch_norm_(network: nn.Module, views: Float[Tensor, "n 3 h w"], batch_size: int) -> nn.Module:
-    """Move the statistics towards those of the images, in place: by the share n / (n + `PRIOR`).
+    """Move the statistics towards those of the images, in place: by n / (n + `PRIOR`), at most a half.
 
     Args:
         network: in evaluation mode, and left in it.
@@ -34,7 +37,7 @@ def adapt_batch_norm_(network: nn.Module, views: Float[Tensor, "n 3 h w"], batch
     layers = list(batch_norms(network))
     old = [{name: value.clone() for name, value in statistics(layer).items()} for layer in layers]
     momenta = [layer.momentum for layer in layers]
-    share = len(views) / (len(views) + PRIOR)
+    share = min(len(views) / (len(views) + PRIOR), MOST_ADAPTED)
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None  # torch's word for the plain average over batches

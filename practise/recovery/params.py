@@ -52,7 +52,7 @@ class Training(Section):
         official="train",
     )
     start: StartName = setting(
-        "adaptors",
+        "fitted",
         "weights: the original's; adaptors: closed-form ones around dropped blocks, fitted as in score and "
         "absorbed; fitted: the same, but how hard they are pulled and whether batch norm is matched to the "
         "original's is chosen on held-out images; for filters fskd: layers corrected by least squares, or "
@@ -60,9 +60,10 @@ class Training(Section):
         official="weights",
     )
     guard: bool = setting(
-        False,
+        True,
         "Go from the start to the end of the training only as far as images say that were held out, or half "
         "the way where fewer than 200 are handed over.",
+        official=False,
     )
     mixing: bool = setting(False, "mimic: blend every view with another by a random share.")
     dtype: Dtype = setting(

@@ -22,7 +22,7 @@ from practise.images.tiny_set import TinySet
 from practise.networks.batch_norm import adapt_batch_norm_
 from practise.pruning.filters import find_readers
 from practise.pruning.plan import Pruning
-from practise.recovery.fitting import fit_best
+from practise.recovery.fitting import fit_best, fit_cautiously
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.registry import STARTS
 from practise.recovery.rivals.cd import OFFICIAL, CrossDistillation, refit_layers
@@ -91,11 +91,12 @@ def from_adaptors(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: Rid
 
 
 def from_fit(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> Start:
-    """Adaptors and batch norm as held-out images say, or neither."""
+    """Adaptors and batch norm as held-out images say, or neither; cautiously where the images are foreign."""
     dropped = pruning.dropped_blocks
     if not dropped:
         return from_weights(teacher, pruning, few, ridge)
-    fitted = fit_best(ClosedForm(teacher, dropped, few, ridge), dropped)
+    fit = fit_cautiously if few.foreign else fit_best
+    fitted = fit(ClosedForm(teacher, dropped, few, ridge), dropped)
     return Start(fitted.network, teacher, fitted.describe())
 
 

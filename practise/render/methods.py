@@ -1,4 +1,4 @@
-"""The methods that the paper names: how each is called and drawn, alike in every table and figure.
+"""The methods that the paper names, and doing less: how each is called and drawn, alike everywhere.
 
 Others go by their key and take a spare style; a variant such as `mir_official` takes a shade of `mir`.
 """
@@ -36,6 +36,8 @@ METHODS: Mapping[str, Method] = {
     "fskd": Method("FSKD", "#EE3377", "v"),
     "kd": Method("KD", "#7E4FA8", "P"),
     "bp_filters": Method("BP (filters)", "#A67C00", "X"),
+    "no_recovery": Method("no recovery", "#888888", "h"),
+    "start": Method("start alone", "#66CCEE", "p"),
 }
 
 

@@ -1,0 +1,223 @@
+"""Is a recovered network ever worse than doing nothing, or than the authors' recovery at the same cost?
+
+    python -m benchmarks.harm --params-file studies/imagenet-mini/params.yaml
+
+Several random sets of blocks that meet the study's last target are dropped, and the network is recovered with
+images of each source: the network's own, photographs, images made from it. Every network is held against the
+original on the same evaluation images, so that each comparison is paired. A run that was interrupted goes on.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from benchmarks.case import SHARED, Case, ask, main
+from benchmarks.report import machine_line, publish
+from practise.files import write_text
+from practise.machine.devices import prepare_environment
+from practise.render.names import mean_and_std
+from practise.render.tidy import parse_frame
+from practise.schema import HowMany
+from practise.settings.reading import load_params
+
+if TYPE_CHECKING:
+    from benchmarks.trials import Trials
+    from practise.images.tiny_set import TinySet
+    from practise.recovery.params import RecoveryRecipe
+    from practise.recovery.recover import Recovered
+
+SETS = 3
+"""Sets of blocks that are dropped."""
+NOTHING, START, DEFAULT, OFFICIAL = "nothing done", "start alone", "default", "official, equal cost"
+SIDES = (NOTHING, START, DEFAULT, OFFICIAL)
+
+
+@dataclass(frozen=True)
+class Images:
+    """Some images to recover with.
+
+    Attributes:
+        name: an entry of the section images.
+        count: how many.
+    """
+
+    name: str
+    count: HowMany
+
+
+def run() -> None:
+    """Recover everything, and tell by how much it is better or worse than nothing."""
+    asked = ask(__doc__.partition("\n")[0])
+    prepare_environment(load_params(asked.params_file).device)
+    from benchmarks.trials import Trials
+    from practise.evaluation.comparing import Judge
+    from practise.evaluation.logits import read_logits
+    from practise.evaluation.oracle import draw_sets_that_meet
+    from practise.pruning.plan import Pruning
+    from practise.recovery.params import RecoveryRecipe
+    from practise.recovery.recover import recover
+    from practise.settings.presets.recover import recovery_recipe
+    from practise.stages.opening import EvaluationImages
+
+    case = Case(SHARED, asked, {"grid.networks": asked.values()["grid"]["networks"][:1],
+                                "grid.targets": asked.values()["grid"]["targets"][-1:]})  # fmt: skip
+    params, paths, cell = case.params, case.paths, case.cell
+    trials = Trials(case)
+    logits = paths.logits(cell.network, cell.images)
+    case.make(logits)
+    evaluation = EvaluationImages(params, paths.images(cell.images), trials.teacher.preprocessing)
+    judge = Judge(*read_logits(logits), evaluation.batches, trials.device)
+    default = recovery_recipe(params, "practise")
+    nothing = default.but(steps=0, start="weights", batch_norm="frozen")
+    sets = draw_sets_that_meet(trials.goal, SETS)
+    table, kept = case.folder / "harm.csv", pd.DataFrame()
+    if table.is_file():
+        kept = parse_frame(table.read_text(encoding="utf-8"))
+    rows: list[dict[str, Any]] = kept.to_dict("records")
+    known = {(row["images"], row["num_images"], row["seed"], row["dropped_blocks"]) for row in rows}
+    for images, seed in itertools.product(sources(case), trials.seeds):
+        few: TinySet | None = None
+        for dropped in sets:
+            key = (images.name, images.count, seed, " ".join(dropped))
+            if key in known:
+                continue
+            few = few or open_images(trials, images, seed)
+            by = partial(recover, trials.network, Pruning(dropped), few, "mimic", ridge=trials.ridge)
+            ours = by(default)
+            steps = equal_steps(default, ours, trials.ridge.folds, len(few))
+            official = RecoveryRecipe.official().but(steps=steps)
+            networks = {
+                NOTHING: by(nothing),
+                START: by(default.but(steps=0)),
+                DEFAULT: ours,
+                OFFICIAL: by(official),
+            }
+            lost = {side: judge.lost_by(one.network) for side, one in networks.items()}
+            named = dict(zip(("images", "num_images", "seed", "dropped_blocks"), key, strict=True))
+            for side, one in lost.items():
+                told = named | {"side": side, "steps": steps} | compared(one, lost[NOTHING], lost[OFFICIAL])
+                rows.append(told)
+                print(f"{images.name} {images.count} s{seed} {' '.join(dropped)}: {side}: "
+                      f"{told['top1']:.1f} %, KL {told['kl']:.3f}", flush=True)  # fmt: skip
+            write_text(table, pd.DataFrame(rows).to_csv(index=False))
+    show(case, pd.DataFrame(rows), trials.describe())
+
+
+def sources(case: Case) -> Iterator[Images]:
+    """The network's own images, few and many, and those of the section sources."""
+    params, own = case.params, case.cell.images
+    yield from (Images(own, count) for count in params.grid.num_images)
+    yield from (Images(name, params.grid.num_images[0]) for name in params.sources.images if name != own)
+
+
+def open_images(trials: "Trials", images: Images, seed: int) -> "TinySet":
+    """Open images as the pipeline's stages do."""
+    from practise.images.params import SOURCES
+    from practise.images.reading import hash_images
+    from practise.images.sampling import draw_sample
+    from practise.images.tiny_set import open_tiny_set
+    from practise.stages.opening import load_tiny_set
+    from practise.stages.sources import find_source
+
+    case, params, paths = trials.case, trials.params, trials.case.paths
+    preprocessing = trials.teacher.preprocessing
+    if images.name == trials.cell.images:
+        sample = paths.sample(images.name, images.count, seed)
+        case.make(sample)
+        return load_tiny_set(params, sample, preprocessing, seed)
+    spec, made = params.images[images.name], paths.synthesized(trials.cell.network)
+    if SOURCES[spec.source].is_made:
+        case.make(made)
+    source = find_source(params, images.name, made)
+    drawn = draw_sample(source.train, images.count, np.random.default_rng(seed), images.name)
+    items = hash_images(source.root, drawn)
+    return open_tiny_set(source.root, items, preprocessing, seed, spec.views, SOURCES[spec.source].is_foreign)
+
+
+def equal_steps(recipe: "RecoveryRecipe", recovered: "Recovered", folds: int, count: int) -> int:
+    """Steps of the authors' recipe that cost as much as a recovery did.
+
+    Args:
+        recipe: how it trained.
+        recovered: what it came to, which knows how many fits were tried.
+        folds: on how many parts of the images each was.
+        count: how many images there are; a pass to look at one costs a third of training on it.
+    """
+    tried = len((recovered.start or {}).get("tried", ()))
+    views = recipe.steps * recipe.batch_size + (tried * folds + 1) * count / 3
+    return math.ceil(views / min(64, count))
+
+
+def compared(ours: Any, nothing: Any, official: Any) -> dict[str, float]:
+    """What a network loses, and by how much it is better or worse than two others, image by image."""
+    told = {"top1": 100 * float(ours.right.mean()), "kl": float(ours.kl.mean(dtype="float64"))}
+    for name, other in (("nothing", nothing), ("official", official)):
+        gain = 100 * (ours.right.astype(float) - other.right)
+        saved = (other.kl - ours.kl).astype(float)
+        for what, values in (("top1", gain), ("kl", saved)):
+            told[f"{what}_gain_over_{name}"] = float(values.mean())
+            told[f"{what}_gain_over_{name}_error"] = float(values.std(ddof=1) / len(values) ** 0.5)
+    return told
+
+
+def show(case: Case, frame: pd.DataFrame, described: str) -> None:
+    """Publish the table and the picture.
+
+    Args:
+        case: the benchmark's.
+        frame: a row for each recovery.
+        described: what was tried, in a sentence.
+    """
+    rows = []
+    for (images, count), own in frame.groupby(["images", "num_images"], sort=False):
+        for side in SIDES:
+            runs = own[own["side"] == side]
+            row = {"Images": f"{count} {images}", "Side": side, "Top-1 %": mean_and_std(runs["top1"], 1),
+                   "KL": mean_and_std(runs["kl"], 3)}  # fmt: skip
+            for other in ("nothing", "official"):
+                for what, heading in (("top1", "top-1"), ("kl", "KL")):
+                    row[f"Worse than {other}, {heading}"] = worse(runs, f"{what}_gain_over_{other}")
+            rows.append(row)
+    notes = [
+        described,
+        f"{frame['dropped_blocks'].nunique()} random sets that meet the target, "
+        f"{frame['seed'].nunique()} seeds of images.",
+        "Worse: of how many networks it was, by more than a standard error over the evaluation images.",
+        "Official takes as many steps as cost what the default's start and training cost together.",
+        machine_line(case.hardware, case.params.device.threads),
+    ]
+
+    def draw(axes: plt.Axes) -> None:
+        """What is gained over doing nothing, a point a network, its standard error as bar."""
+        places = {
+            key: place for place, key in enumerate(frame.groupby(["images", "num_images"], sort=False).groups)
+        }
+        for shift, side in enumerate(SIDES[1:]):
+            runs = frame[frame["side"] == side]
+            x = [places[key] for key in zip(runs["images"], runs["num_images"], strict=True)]
+            aside = np.array(x) + 0.25 * (shift - 1) + np.linspace(-0.08, 0.08, len(x))
+            axes.errorbar(aside, runs["kl_gain_over_nothing"], yerr=runs["kl_gain_over_nothing_error"],
+                          fmt="o", markersize=3, linewidth=0.8, label=side)  # fmt: skip
+        axes.axhline(0, color="#888888", linewidth=1)
+        axes.set_xticks(list(places.values()), [f"{count} {images}" for images, count in places])
+        axes.set_ylabel("KL saved over doing nothing (nats)")
+        axes.legend()
+
+    publish(case, "harm", "Better than nothing, and than the authors'", frame, rows, notes, draw)
+
+
+def worse(runs: pd.DataFrame, column: str) -> str:
+    """Of how many runs a gain is below zero by more than its standard error."""
+    count = int((runs[column] < -runs[f"{column}_error"]).sum())
+    return f"{count} of {len(runs)}"
+
+
+if __name__ == "__main__":
+    main(run)
