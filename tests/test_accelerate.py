@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import practise
 from practise.acceleration import accelerate as acceleration
-from practise.acceleration.accelerated import DEFAULT, Accelerated, summarise
+from practise.acceleration.accelerated import DEFAULT, Accelerated, summarise, tell_recovery
 from practise.acceleration.asked import find_labels, find_view
 from practise.commands.cli import main
 from practise.errors import ImageError, NetworkError, PractiseError, SelectionError, UsageError
@@ -138,6 +138,20 @@ def test_the_card_says_target_foretold_and_measured_and_milliseconds_that_go_wit
         f"that is more than a point off: when they were chosen, these blocks were measured to save {chosen}",
         "disturbed: times spread by 40%, others kept 1.5 cores busy; measure again when the machine is idle",
     ]
+
+
+@pytest.mark.usefixtures("counted")
+def test_what_made_up_for_the_blocks_stands_in_the_card_and_in_the_summary() -> None:
+    faster = quickly(tiny_network(depths=(4, 4)), reduction=0.3, steps=2)
+    card = faster.describe()
+    assert card["guard"] == {"share": 0.5, "held_out": 0, "tried": []}
+    assert card["start"]["tried"][0].keys() == {"pull", "matched", "kl"}
+    assert f"recovery: {tell_recovery(card)}\n" in faster.summary()
+    assert tell_recovery(card).endswith("; 50 % of 2 steps")
+    foreign = card | {"start": {"pull": 30.0, "matched": False, "tried": []}, "guard": None}
+    assert tell_recovery(foreign) == "adaptors (pull 30); 2 steps"
+    bare = {"pull": None, "matched": False, "tried": [{"pull": None, "matched": False, "kl": 0.1}]}
+    assert tell_recovery(card | {"start": bare}).startswith("no adaptors, which would do harm")
 
 
 def test_measuring_costs_no_more_than_is_told_at_the_start(

@@ -123,7 +123,8 @@ def accelerate(
 
     choice = choose_blocks(original, blocks, few, latency_reduction, recipe, measure)
     dropped = choice.chosen.dropped_blocks
-    student = recover(original, Pruning(dropped), few, "mimic", recipe.recover, recipe.score).network
+    recovered = recover(original, Pruning(dropped), few, "mimic", recipe.recover, recipe.score)
+    student = recovered.network
     measured = measure({"original": original, "faster": student})
     before, after = measured["original"], measured["faster"]
     ours, theirs = (classify(network, few.centre_views()) for network in (student, original))
@@ -135,6 +136,8 @@ def accelerate(
         before=before,
         after=replace(after, median_ms=reduced_ms(before.median_ms, after.reduction)),
         choice=choice,
+        start=recovered.start,
+        guard=recovered.guard,
         setting=describe_setting(recipe.latency, view.image_size, where),
         params_before=count_params(original),
         params_after=count_params(student),

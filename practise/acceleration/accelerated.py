@@ -59,6 +59,8 @@ class Accelerated:
             saves.
         choice: what the blocks were foretold and measured to save before the recovery, and all sets that were
             measured.
+        start: the fit that the recovery started from, and what was tried; None where nothing was fitted.
+        guard: how far the recovery went from there to the end of its training; None where nothing was trained.
         setting: what both latencies belong to: device, threads, number format, batch and image size.
         params_before: trainable values of the original.
         params_after: those that are left.
@@ -82,6 +84,8 @@ class Accelerated:
     before: Latency
     after: Latency
     choice: Choice
+    start: dict[str, Any] | None
+    guard: dict[str, Any] | None
     setting: dict[str, Any]
     params_before: int
     params_after: int
@@ -99,7 +103,7 @@ class Accelerated:
     def describe(self) -> dict[str, Any]:
         """All but the network, as plain values: the card."""
         kept = ["name", "num_blocks", "setting", "params_before", "params_after", "num_images", "agreement"]
-        kept += ["accuracy_before", "accuracy_after", "preprocessing_from", "machine", "target", "seed"]
+        kept += ["accuracy_before", "accuracy_after", "preprocessing_from", "machine", "target", "seed", "start", "guard"]
         return {
             **{name: getattr(self, name) for name in kept},
             "dropped_blocks": list(self.dropped_blocks),
@@ -149,6 +153,7 @@ def summarise(card: Mapping[str, Any]) -> str:
         *(f"  {what:<22}{first:>9}{second:>9}" for what, first, second in rows),
         f"latency: {after['reduction']:.1%} less ± {100 * after['standard_error']:.1f} (standard error), "
         f"asked for {card['target']:.1%}, foretold {choice['foretold_reduction']:.1%}",
+        f"recovery: {tell_recovery(card)}",
         f"agreement: both name the same class on {card['agreement']:.1%} of the {card['num_images']} images",
         f"measured on {setting['device_name']}, {setting['threads']} threads, {setting['dtype']}, batch "
         f"{setting['batch_size']}, {size} × {size} pixels",
@@ -170,6 +175,32 @@ def summarise(card: Mapping[str, Any]) -> str:
             f"{after['others']:.1f} cores busy; measure again when the machine is idle"
         )
     return "\n".join(lines)
+
+
+def tell_recovery(card: Mapping[str, Any]) -> str:
+    """What was done to make up for the blocks, in words.
+
+    >>> as_it_is, matched = {"pull": None, "matched": False, "kl": 0.4}, {"pull": 1.0, "matched": True, "kl": 0.06}
+    >>> start = {"pull": 1.0, "matched": True, "tried": [as_it_is, matched]}
+    >>> tell_recovery({"start": start, "guard": {"share": 0.5}, "recipe": {"recover": {"steps": 60}}})
+    'adaptors (pull 1) and matched batch norm, KL 0.06 on held-out images, 0.40 without; 50 % of 60 steps'
+    """
+    start, guard, steps = card["start"], card["guard"], card["recipe"]["recover"]["steps"]
+    parts = []
+    if start is not None:
+        fits = [f"adaptors (pull {start['pull']:g})"] if start["pull"] is not None else []
+        fits += ["matched batch norm"] if start["matched"] else []
+        lost = {(one["pull"], one["matched"]): one["kl"] for one in start["tried"]}
+        told = ""
+        if fits and lost:
+            told = (
+                f", KL {lost[start['pull'], start['matched']]:.2f} on held-out images, "
+                f"{lost[None, False]:.2f} without"
+            )
+        parts.append((" and ".join(fits) or "no adaptors, which would do harm on held-out images") + told)
+    share = 1.0 if guard is None else guard["share"]
+    parts.append(f"{100 * share:.0f} % of {steps} steps" if share < 1 else f"{steps} steps")
+    return "; ".join(parts)
 
 
 def write_readme(card: Mapping[str, Any]) -> str:
