@@ -138,7 +138,7 @@ def open_images(trials: "Trials", images: Images, seed: int) -> "TinySet":
     source = find_source(params, images.name, made)
     drawn = draw_sample(source.train, images.count, np.random.default_rng(seed), images.name)
     items = hash_images(source.root, drawn)
-    return open_tiny_set(source.root, items, preprocessing, seed, spec.views, SOURCES[spec.source].is_foreign)
+    return open_tiny_set(source.root, items, preprocessing, seed, spec.views, SOURCES[spec.source].kind)
 
 
 def equal_steps(recipe: "RecoveryRecipe", recovered: "Recovered", folds: int, count: int) -> int:

@@ -3,8 +3,8 @@
     python -m benchmarks.tune --params-file studies/cifar10-resnet56/params.yaml
 
 Every method that trains is tried at the same multiples of its own rate, with batch norm as in the params and
-in training mode, on the same seeds: rivals are tuned as ours is, and the evaluation images are not looked at.
-What is pruned is what the pipeline selects.
+in training mode, to the end of its training and half-way, on the same seeds: rivals are tuned as ours is, and
+the evaluation images are not looked at. What is pruned is what the pipeline selects.
 """
 
 import itertools
@@ -42,7 +42,9 @@ def run() -> None:
     from practise.images import open_source
     from practise.images.loading import stream_batches
     from practise.pruning.plan import Pruning
-    from practise.recovery.recover import recover
+    from practise.recovery.guard import HALF, go_, remember
+    from practise.recovery.start import start_recovery
+    from practise.recovery.training import recover_
     from practise.scoring.params import RidgeRecipe
     from practise.settings.presets.recover import recovery_recipe
     from practise.stages.opening import load_tiny_set
@@ -66,11 +68,18 @@ def run() -> None:
         ways = dict.fromkeys((params.recover.batch_norm, "train"))
         for factor, batch_norm in itertools.product(FULL if asked.full else QUICK, ways):
             once = recipe.but(lr=factor * recipe.lr, batch_norm=batch_norm)
-            student = recover(teacher.network, pruning, few, loss, once, ridge).network
-            top1 = evaluate_accuracy(student, images, device).top1
-            print(f"seed {cell.seed}: {cell.method}: {top1:.1f} % at {once.lr:.2g}, {batch_norm}", flush=True)
-            raw.append({"method": cell.method, "batch_norm": batch_norm, "steps": once.steps,
-                        "seed": cell.seed, "factor": factor, "lr": once.lr, "top1": top1})  # fmt: skip
+            start = start_recovery(teacher.network, pruning, few, once, ridge)
+            before = remember(start.student)
+            recover_(start.student, start.teacher, few, loss, once)
+            end = remember(start.student)
+            for share in (HALF, 1.0):
+                go_(start.student, before, end, share)
+                top1 = evaluate_accuracy(start.student, images, device).top1
+                print(f"seed {cell.seed}: {cell.method}: {top1:.1f} % at {once.lr:.2g}, {batch_norm}, "
+                      f"{share:.0%} of the way", flush=True)  # fmt: skip
+                raw.append({"method": cell.method, "batch_norm": batch_norm, "share": share,
+                            "steps": once.steps, "seed": cell.seed, "factor": factor,
+                            "lr": once.lr, "top1": top1})  # fmt: skip
     show(case, pd.DataFrame(raw))
 
 
@@ -89,7 +98,7 @@ def show(case: Case, frame: pd.DataFrame) -> None:
         frame: a row for each method, seed and learning rate.
     """
     rows = []
-    for (method, batch_norm), own in frame.groupby(["method", "batch_norm"], sort=False):
+    for (method, batch_norm, share), own in frame.groupby(["method", "batch_norm", "share"], sort=False):
         at = {factor: runs["top1"] for factor, runs in own.groupby("factor")}
         best = max(at, key=lambda factor: at[factor].mean())
         rows.append(
@@ -97,6 +106,7 @@ def show(case: Case, frame: pd.DataFrame) -> None:
                 "Method": method_title(str(method)),
                 "Steps": str(own["steps"].iloc[0]),
                 "Batch norm": str(batch_norm),
+                "Way": f"{share:.0%}",
                 **{f"Top-1 % at {factor:.2g} × lr": mean_and_std(top1, 1) for factor, top1 in at.items()},
                 "Best lr": f"{own.loc[own['factor'] == best, 'lr'].iloc[0]:.2g}",
             }
@@ -109,15 +119,16 @@ def show(case: Case, frame: pd.DataFrame) -> None:
     ]
 
     def draw(axes: plt.Axes) -> None:
-        """Accuracy against the multiple, a line a method."""
-        for (method, batch_norm), own in frame.groupby(["method", "batch_norm"], sort=False):
+        """Accuracy at the end of the training against the multiple, a line a method."""
+        whole = frame[frame["share"] == 1.0]
+        for (method, batch_norm), own in whole.groupby(["method", "batch_norm"], sort=False):
             means = own.groupby("factor")["top1"].mean()
             style = "--" if batch_norm == "train" else "-"
             axes.plot(means.index, means, style, marker="o", label=f"{method_title(method)}, {batch_norm}")
         axes.set(xscale="log", xlabel="multiple of the learning rate", ylabel="top-1 (%)")
         axes.legend(fontsize=6, ncols=2)
 
-    publish(case, "tune", "Learning rate and batch norm of every method", frame, rows, notes, draw)
+    publish(case, "tune", "Learning rate, batch norm and guard of every method", frame, rows, notes, draw)
 
 
 if __name__ == "__main__":

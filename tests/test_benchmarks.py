@@ -1,19 +1,24 @@
 """The benchmarks' own arithmetic, and that what they ask for is a params file that the pipeline takes."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from torch import nn
 
-from benchmarks import ablation, end_to_end, latency, train_vit, variants
+from benchmarks import ablation, end_to_end, harm, latency, train_vit, variants
 from benchmarks.case import Asked, Case, one_cell, setting
 from benchmarks.report import gflop_of, matmul_gflops
 from practise.errors import ParamsError
+from practise.evaluation.lost import Lost
 from practise.networks.building import build_untrained
 from practise.networks.params import NetworkParams
 from practise.recovery.params import RecoveryRecipe
+from practise.recovery.recover import Recovered
 from practise.resume import Resume
 from practise.settings.reading import load_params
 
@@ -57,9 +62,32 @@ def test_each_variant_differs_from_the_default_in_one_thing(batch_norm: str) -> 
         for variant in tried
         if variant.search == "lowest" and variant.combined and "authors" not in variant.title
     }
-    assert [len(keys) for keys in changed.values()] == [0, 1, 1, 1, 1, 1, 1, 1, 2]
+    assert [len(keys) for keys in changed.values()] == [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2]
     others = {variant.search: variant.recipe for variant in tried if variant.search != "lowest"}
     assert others == {"knapsack": default, "progressive": default}
+
+
+def test_a_network_is_compared_image_by_image() -> None:
+    kl = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
+    nothing = Lost(kl, np.array([True, True, False, False]))
+    ours = Lost(kl - np.array([0.1, 0.0, 0.1, 0.0], np.float32), np.array([True, True, True, False]))
+    told = harm.compared(ours, nothing, ours)
+    assert (told["top1"], told["top1_gain_over_nothing"]) == (75.0, 25.0)
+    assert told["kl_gain_over_nothing"] == pytest.approx(0.05)
+    assert told["kl_gain_over_nothing_error"] == pytest.approx(np.std([0.1, 0, 0.1, 0], ddof=1) / 2, rel=1e-5)
+    assert told["kl_gain_over_official"] == told["kl_gain_over_official_error"] == 0
+    frame = pd.DataFrame([told, harm.compared(nothing, ours, ours)])
+    assert harm.worse(frame, "kl_gain_over_nothing") == "1 of 2"
+    assert harm.worse(frame, "kl_gain_over_official") == "1 of 2"
+
+
+def test_the_authors_get_as_many_steps_as_ours_cost() -> None:
+    recipe = RecoveryRecipe(steps=12, batch_size=32)
+    plain = Recovered(nn.Identity(), [], None, None)
+    assert harm.equal_steps(recipe, plain, folds=2, count=50) == math.ceil((12 * 32 + 50 / 3) / 50)
+    fitted = replace(plain, start={"tried": [{}] * 5})
+    assert harm.equal_steps(recipe, fitted, folds=2, count=50) == math.ceil((12 * 32 + 11 * 50 / 3) / 50)
+    assert harm.equal_steps(recipe.but(steps=0), plain, folds=2, count=500) == math.ceil(500 / 3 / 64)
 
 
 def test_settings_replace_entries_of_the_study(project: Path) -> None:

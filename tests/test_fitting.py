@@ -11,8 +11,10 @@ from torch import nn
 
 from practise.images.views import centre_views
 from practise.networks.blocks import drop_blocks_
-from practise.recovery import fitting
-from practise.recovery.fitting import AS_IT_IS, FIRST, STRONGER, WEAKER, fit_best
+from practise.pruning.plan import Pruning
+from practise.recovery.fitting import AS_IT_IS, CAUTIOUS, FIRST, STRONGER, WEAKER, fit_best
+from practise.recovery.params import RecoveryRecipe
+from practise.recovery.start import start_recovery
 from practise.scoring.divergence import divergence
 from practise.scoring.params import RidgeRecipe
 from practise.scoring.recoverability import ClosedForm, Fit
@@ -98,5 +100,14 @@ def test_a_transformer_has_no_batch_norm_to_match():
     network = tiny_transformer()
     closed = ClosedForm(network, ["blocks.1"], tiny_set(8), RIDGE)
     fitted = fit_best(closed, ["blocks.1"])
-    assert not fitted.fit.matched
-    assert fitting.AS_IT_IS in fitted.lost
+    assert not any(fit.matched for fit in fitted.lost)
+    assert AS_IT_IS in fitted.lost
+
+
+def test_foreign_images_are_fitted_to_cautiously_and_nothing_is_tried_on_them():
+    network = tiny_network()
+    few = replace(tiny_set(8), kind="foreign")
+    start = start_recovery(network, Pruning(DROPPED), few, RecoveryRecipe(dtype="fp32"), RIDGE)
+    assert start.chosen == {"pull": CAUTIOUS.pull, "matched": False, "tried": []}
+    wanted = closed_form(network).absorb(DROPPED, CAUTIOUS).state_dict()
+    assert all(torch.equal(value, wanted[name]) for name, value in start.student.state_dict().items())

@@ -15,10 +15,11 @@ from practise.errors import RecoveryError
 from practise.images.views import combine, draw_views, mix
 from practise.networks.blocks import drop_blocks_
 from practise.pruning.plan import Pruning
+from practise.recovery import training
 from practise.recovery.losses import distil
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.start import start_recovery
-from practise.recovery.training import Step, ViewBank, build_optimizer, recover_, share_views
+from practise.recovery.training import Step, ViewBank, build_optimizer, keeps_views, recover_, share_views
 from practise.resume import Resume
 from practise.scoring.params import RidgeRecipe
 
@@ -48,7 +49,8 @@ def same(one: nn.Module, other: nn.Module) -> bool:
     ("loss", "share"),
     [("mimic", 0.8), ("cross_entropy", 0.8), ("distil", 0.98)],  # the original knows nothing of these labels
 )
-def test_recovery_lowers_its_loss(loss, share):
+def test_recovery_lowers_its_loss(loss, share, monkeypatch):
+    monkeypatch.setattr(training, "MOST_LOOKS", 80)  # the same two views of each image, over and over
     _, history = recover(RECIPE.but(steps=80, lr=1e-2, views=2), loss)
     assert [row.step for row in history] == list(range(80))
     assert sum(row.loss for row in history[-5:]) < share * sum(row.loss for row in history[:5])
@@ -136,6 +138,12 @@ def test_views_are_not_kept_where_the_steps_end_before_all_images_have_been_seen
     assert share_views(tiny_network(), few, "cross_entropy", short) is None
     bank = ViewBank(few, short.but(steps=4), "cross_entropy", nn.Identity(), torch.device("cpu"))
     assert len(bank.kept[0]) == 8
+
+
+@pytest.mark.parametrize(("steps", "kept"), [(1, False), (2, True), (32, True), (33, False)])
+def test_views_are_kept_for_a_training_that_looks_at_each_up_to_eight_times(steps, kept):
+    recipe = RECIPE.but(steps=steps, batch_size=4, views=2)
+    assert keeps_views(recipe, tiny_set(8)) == kept
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "distil"])

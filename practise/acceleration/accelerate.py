@@ -52,6 +52,7 @@ def accelerate(
     *,
     # what is known of the network and the images
     labels: Sequence[int] | str | None = None,
+    foreign: bool = False,
     keep_blocks: Collection[str] = (),
     name: str | None = None,
     # how the network wants its images, where its weights do not say it
@@ -64,6 +65,7 @@ def accelerate(
     device: str = "auto",
     # how it is done
     steps: int | None = None,
+    recover_minutes: float | None = None,
     seed: int = 0,
     max_minutes: float = MAX_MINUTES,
     recipe: Recipe = DEFAULT,
@@ -78,6 +80,8 @@ def accelerate(
             of it or, where no set of blocks comes as near, to the nearest.
         labels: The images' classes, by which accuracy is told and nothing else: indices, or `folders` for a
             folder with one folder of images for each class.
+        foreign: Whether the images are of another kind than the network will see, such as photographs of
+            anything for a network that sees X-rays: it is then changed more cautiously.
         keep_blocks: Names of blocks that are never dropped.
         name: What to call the network on its card; None: its class.
         image_size: Side of the square input in pixels; None: as the network's weights say, else 224.
@@ -87,6 +91,7 @@ def accelerate(
         batch_size: Images in a forward pass whose latency counts.
         device: `auto` (the GPU where there is one), `cpu` or `cuda`.
         steps: Optimisation steps of the recovery; None: the recipe's.
+        recover_minutes: What the training may take instead: as many steps as fit.
         seed: Draws folds, views and batches.
         max_minutes: What measuring latency may take: two fifths of it on a calm machine, the rest for
             measuring again what other processes disturbed.
@@ -99,18 +104,19 @@ def accelerate(
         UsageError: A number is out of range.
         RecoveryError: The training diverged.
     """
-    check_numbers(latency_reduction, batch_size, steps, max_minutes)
+    check_numbers(latency_reduction, batch_size, steps, max_minutes, recover_minutes)
     recipe = replace(recipe, latency=recipe.latency.but(batch_size=batch_size))
     if steps is not None:
         recipe = replace(recipe, recover=recipe.recover.but(steps=steps))
+    if recover_minutes is not None:
+        recipe = replace(recipe, recover=recipe.recover.but(minutes=recover_minutes))
     view, view_from = find_view(model, preprocessing, image_size, mean, std)
     where = resolve_device(device)
     original = copy.deepcopy(model).to(where, torch.float32, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     num_classes = count_classes(original, view.image_size)
     pictures = open_given(images, view)
-    few = TinySet(
-        pictures, torch.zeros(len(pictures), dtype=torch.long), view, seed
-    )  # nothing reads its labels
+    unread = torch.zeros(len(pictures), dtype=torch.long)  # no label is looked at
+    few = TinySet(pictures, unread, view, seed, kind="foreign" if foreign else "own")
     classes = find_labels(labels, images, len(few), num_classes)
     blocks = droppable_blocks(original, view.image_size, keep_blocks, "accelerate")
 
@@ -137,6 +143,7 @@ def accelerate(
         after=replace(after, median_ms=reduced_ms(before.median_ms, after.reduction)),
         choice=choice,
         start=recovered.start,
+        steps=len(recovered.history),
         guard=recovered.guard,
         setting=describe_setting(recipe.latency, view.image_size, where),
         params_before=count_params(original),

@@ -60,7 +60,8 @@ class Accelerated:
         choice: what the blocks were foretold and measured to save before the recovery, and all sets that were
             measured.
         start: the fit that the recovery started from, and what was tried; None where nothing was fitted.
-        guard: how far the recovery went from there to the end of its training; None where nothing was trained.
+        steps: of the training that it took.
+        guard: how far the recovery went from there to the end of its training; None: without a guard.
         setting: what both latencies belong to: device, threads, number format, batch and image size.
         params_before: trainable values of the original.
         params_after: those that are left.
@@ -85,6 +86,7 @@ class Accelerated:
     after: Latency
     choice: Choice
     start: dict[str, Any] | None
+    steps: int
     guard: dict[str, Any] | None
     setting: dict[str, Any]
     params_before: int
@@ -103,7 +105,17 @@ class Accelerated:
     def describe(self) -> dict[str, Any]:
         """All but the network, as plain values: the card."""
         kept = ["name", "num_blocks", "setting", "params_before", "params_after", "num_images", "agreement"]
-        kept += ["accuracy_before", "accuracy_after", "preprocessing_from", "machine", "target", "seed", "start", "guard"]
+        kept += [
+            "accuracy_before",
+            "accuracy_after",
+            "preprocessing_from",
+            "machine",
+            "target",
+            "seed",
+            "start",
+            "steps",
+            "guard",
+        ]
         return {
             **{name: getattr(self, name) for name in kept},
             "dropped_blocks": list(self.dropped_blocks),
@@ -180,12 +192,13 @@ def summarise(card: Mapping[str, Any]) -> str:
 def tell_recovery(card: Mapping[str, Any]) -> str:
     """What was done to make up for the blocks, in words.
 
-    >>> as_it_is, matched = {"pull": None, "matched": False, "kl": 0.4}, {"pull": 1.0, "matched": True, "kl": 0.06}
-    >>> start = {"pull": 1.0, "matched": True, "tried": [as_it_is, matched]}
-    >>> tell_recovery({"start": start, "guard": {"share": 0.5}, "recipe": {"recover": {"steps": 60}}})
+    >>> as_it_is = {"pull": None, "matched": False, "kl": 0.4}
+    >>> start = {"pull": 1.0, "matched": True}
+    >>> start["tried"] = [as_it_is, start | {"kl": 0.06}]
+    >>> tell_recovery({"start": start, "steps": 60, "guard": {"share": 0.5}})
     'adaptors (pull 1) and matched batch norm, KL 0.06 on held-out images, 0.40 without; 50 % of 60 steps'
     """
-    start, guard, steps = card["start"], card["guard"], card["recipe"]["recover"]["steps"]
+    start, guard, steps = card["start"], card["guard"], card["steps"]
     parts = []
     if start is not None:
         fits = [f"adaptors (pull {start['pull']:g})"] if start["pull"] is not None else []

@@ -15,7 +15,13 @@ from practise.networks.libraries import IMAGENET_MEAN, IMAGENET_STD, timm_prepro
 from practise.networks.watching import probe_images
 
 
-def check_numbers(latency_reduction: float, batch_size: int, steps: int | None, max_minutes: float) -> None:
+def check_numbers(
+    latency_reduction: float,
+    batch_size: int,
+    steps: int | None,
+    max_minutes: float,
+    recover_minutes: float | None,
+) -> None:
     """Refuse numbers that mean nothing, before anything is computed."""
     if not 0 < latency_reduction < 1:
         raise UsageError(
@@ -25,8 +31,11 @@ def check_numbers(latency_reduction: float, batch_size: int, steps: int | None, 
         raise UsageError(f"batch_size: is {batch_size}, should be at least 1")
     if steps is not None and steps < 0:
         raise UsageError(f"steps: is {steps}, should be at least 0")
-    if not max_minutes > 0:
-        raise UsageError(f"max_minutes: is {max_minutes:g}, should be greater than 0")
+    for name, minutes in (("max_minutes", max_minutes), ("recover_minutes", recover_minutes)):
+        if minutes is not None and not minutes > 0:
+            raise UsageError(f"{name}: is {minutes:g}, should be greater than 0")
+    if steps is not None and recover_minutes is not None:
+        raise UsageError("recover_minutes: bounds the training instead of steps; give one of the two")
 
 
 def find_view(

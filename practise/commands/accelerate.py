@@ -16,12 +16,14 @@ def accelerate(
     weights: str = "own",
     latency_reduction: float = 0.22,
     labelled: bool = False,
+    foreign: bool = False,
     image_size: int | None = None,
     batch_size: int = 1,
     device: str = "auto",
     threads: int | None = None,
     seed: int = 0,
     steps: int | None = None,
+    recover_minutes: float | None = None,
     max_minutes: float = 5.0,
     force: bool = False,
 ) -> None:
@@ -34,12 +36,14 @@ def accelerate(
         weights: own (the library's), package:NAME, or the path of a .safetensors file or state dict.
         latency_reduction: Share of the latency to save.
         labelled: The images lie in one folder for each class; accuracy is told too.
+        foreign: The images are of another kind than the network will see; it is changed more cautiously.
         image_size: Side of the square input in pixels; the network's own when not given.
         batch_size: Images in a forward pass.
         device: auto (the GPU where there is one), cpu or cuda.
         threads: CPU threads; torch's own choice when not given.
         seed: Draws views and batches.
         steps: Optimisation steps of the recovery; 60 when not given.
+        recover_minutes: What the training may take instead: as many steps as fit.
         max_minutes: What measuring may take; a machine that nobody else uses takes two fifths of it at most.
         force: Replace the network that was saved in the folder before.
     """
@@ -72,12 +76,14 @@ def accelerate(
         images,
         latency_reduction,
         labels="folders" if labelled else None,
+        foreign=foreign,
         preprocessing=find_preprocessing(spec, "accelerate"),
         image_size=image_size,
         batch_size=batch_size,
         device=device,
         seed=seed,
         steps=steps,
+        recover_minutes=recover_minutes,
         max_minutes=max_minutes,
         name=network,
     )

@@ -27,6 +27,7 @@ from practise.machine.devices import resolve_device
 from practise.machine.hardware import device_name
 from practise.networks.blocks import droppable_blocks
 from practise.networks.building import build_untrained, find_preprocessing
+from practise.recovery.fitting import MOST_TRIED
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.rivals.cd import OFFICIAL as CD_ADAM
 from practise.schema import HowMany
@@ -74,20 +75,21 @@ class Pace:
 
 @dataclass(frozen=True)
 class Work:
-    """Images that a run sends through a network: in training steps, and in forward passes."""
+    """Images that a run sends through a network: in training steps, in forward passes; and given seconds."""
 
     trained: float = 0.0
     passed: float = 0.0
+    given: float = 0.0
 
     def __add__(self, other: "Work") -> "Work":
-        return Work(self.trained + other.trained, self.passed + other.passed)
+        return Work(self.trained + other.trained, self.passed + other.passed, self.given + other.given)
 
     def __mul__(self, times: float) -> "Work":
-        return Work(self.trained * times, self.passed * times)
+        return Work(self.trained * times, self.passed * times, self.given * times)
 
     def seconds(self, pace: Pace) -> float:
         """What it takes."""
-        return self.trained * pace.train + self.passed * pace.forward
+        return self.trained * pace.train + self.passed * pace.forward + self.given
 
 
 def estimate(params: Params) -> int:
@@ -267,7 +269,12 @@ def recovering(params: Params, method: str, run: Cell | Trial) -> Work:
     count = count_handed_over(params, run.images, run.num_images)
     recipe = recovery_recipe(params, method)
     layerwise = CD_ADAM.steps if recipe.start == "cd_adam" else 0
-    return Work(trained=(recipe.steps + layerwise) * images_in_step(recipe, count))
+    steps = recipe.steps if recipe.minutes is None else 0
+    work = Work(trained=(steps + layerwise) * images_in_step(recipe, count), given=60 * (recipe.minutes or 0))
+    if recipe.start == "fitted":
+        ridge = ridge_recipe(params, method)
+        work += Work(passed=(MOST_TRIED * ridge.folds + 1) * min(count, ridge.most_images))
+    return work
 
 
 def images_in_step(recipe: SgdRecipe | RecoveryRecipe, num_images: int) -> int:

@@ -8,6 +8,7 @@ to judge criteria.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from torch import nn
@@ -20,6 +21,7 @@ from practise.images.loading import Batch
 from practise.images.tiny_set import TinySet
 from practise.pruning.plan import Pruning
 from practise.pruning.selection import Goal, select_lowest
+from practise.recovery.budget import within_minutes
 from practise.recovery.recover import share_out
 from practise.recovery.start import start_recovery
 from practise.recovery.training import share_views
@@ -41,13 +43,14 @@ class Oracle:
     def __init__(
         self, network: nn.Module, few: TinySet, batches: Callable[[], Iterable[Batch]], way: Recovering
     ) -> None:
-        self.network, self.few, self.way = network, few, way
-        plain = way.recipe.but(start="weights")
+        training, _ = share_out(few, way.recipe)
+        recipe = within_minutes(network, training, way.loss, way.recipe)
+        self.network, self.few, self.way = network, few, replace(way, recipe=recipe)
+        plain = recipe.but(start="weights")
         self.mimicked = start_recovery(network, Pruning(()), few, plain, way.ridge).teacher
         device = next(network.parameters()).device
         self.judge = Judge(*ask(self.mimicked, batches(), device), batches, device)
-        training, _ = share_out(few, way.recipe)
-        self.bank = share_views(self.mimicked, training, way.loss, way.recipe)
+        self.bank = share_views(self.mimicked, training, way.loss, recipe)
 
     def lost_without(self, blocks: Sequence[str]) -> Lost:
         """What is lost without the blocks, after a recovery.

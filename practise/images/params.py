@@ -8,6 +8,9 @@ from pydantic import Field
 
 from practise.schema import OneOf, Section, Text, setting
 
+Kind = Literal["own", "foreign", "made"]
+"""What images are to a network: like those that it is for, of another kind, or made from it."""
+
 
 @dataclass(frozen=True)
 class SourceKind:
@@ -28,9 +31,11 @@ class SourceKind:
     takes: tuple[str, ...] = ()
 
     @property
-    def is_foreign(self) -> bool:
-        """Whether its images are not of the kind that the network is for."""
-        return not self.has_evaluation
+    def kind(self) -> Kind:
+        """What its images are to a network: what one cannot evaluate on is not what the network is for."""
+        if self.is_made:
+            return "made"
+        return "own" if self.has_evaluation else "foreign"
 
 
 SOURCES = {

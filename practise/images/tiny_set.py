@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
-from practise.images.params import ViewsParams
+from practise.images.params import Kind, ViewsParams
 from practise.images.preprocessing import Preprocessing, resize_shorter_side
 from practise.images.reading import map_in_order, read_image
 from practise.images.source import Item
@@ -29,8 +29,8 @@ class TinySet:
         preprocessing: the network's.
         seed: decides all that is random in scoring and recovery on these images.
         views: how random views of them are drawn.
-        foreign: whether they are unlike those that the network is for, so that what helps it on some of them
-            says nothing of what helps it on its own.
+        kind: own: like those that the network is for; foreign: of another kind; made: from the network.
+            What helps on some images of the last two says little of what helps on its own.
     """
 
     images: Sequence[Image.Image]
@@ -38,7 +38,7 @@ class TinySet:
     preprocessing: Preprocessing
     seed: int
     views: ViewsParams = AS_ON_IMAGENET
-    foreign: bool = False
+    kind: Kind = "own"
 
     def __len__(self) -> int:
         """How many images there are."""
@@ -82,7 +82,7 @@ def open_tiny_set(
     preprocessing: Preprocessing,
     seed: int,
     views: ViewsParams = AS_ON_IMAGENET,
-    foreign: bool = False,
+    kind: Kind = "own",
 ) -> TinySet:
     """Return images in RGB and uncropped, for the caller to augment; very many stay on disk.
 
@@ -92,7 +92,7 @@ def open_tiny_set(
         preprocessing: The network's.
         seed: The run's.
         views: How random views of them are drawn.
-        foreign: Whether they are unlike those that the network is for.
+        kind: What they are to the network.
 
     Raises:
         ImageError: An image is missing, damaged or has changed.
@@ -103,7 +103,7 @@ def open_tiny_set(
 
     labels = torch.tensor([item.label for item in items])
     images = list(map_in_order(read, items)) if len(items) <= MOST_KEPT else OnDisk(read, items)
-    return TinySet(images, labels, preprocessing, seed, views, foreign)
+    return TinySet(images, labels, preprocessing, seed, views, kind)
 
 
 def reduce_image(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:

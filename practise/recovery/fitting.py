@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import nn
 
+from practise.networks.batch_norm import batch_norms
 from practise.scoring.recoverability import ClosedForm, Fit
 
 AS_IT_IS = Fit(None)
@@ -23,6 +24,8 @@ WEAKER = (1.0, 0.1, 0.01)
 """What is tried after it, as long as each is better than the one before."""
 STRONGER = 100.0
 """What is tried where no weaker one is better."""
+MOST_TRIED = 3 + len(WEAKER)
+"""Fits that are tried at most: none, the first, all weaker ones, and the best one matched."""
 
 
 CAUTIOUS = Fit(30.0)
@@ -73,7 +76,8 @@ def fit_best(closed: ClosedForm, dropped: Sequence[str]) -> Fitted:
     if not weaker_helps:
         loses_least(Fit(STRONGER))
     best = min(lost, key=lost.__getitem__)
-    if loses_least(matched := replace(best, matched=True)):
+    matched = replace(best, matched=True)
+    if any(batch_norms(closed.network)) and loses_least(matched):
         best = matched
     return Fitted(closed.absorb(dropped, best), best, lost)
 

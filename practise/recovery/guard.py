@@ -3,6 +3,10 @@
 Fifty images are soon learnt by heart, and then each further step harms all others. Half the way keeps most of
 what a training gives and takes back half of what it harms, and needs no images to be chosen by; where there
 are images to spare, they say how far to go, or not to go at all.
+
+Images of another kind than the network's own cannot say it, however many there are. A quarter of the way
+helps much where much was lost, and hardly harms elsewhere; but with fewer images than classes, or with images
+that were made from the network itself, any step harms more often than it helps.
 """
 
 import copy
@@ -24,6 +28,8 @@ HELD_OUT = 0.2
 """The share of them that is."""
 HALF = 0.5
 """The share of the way that is gone where none are held out."""
+QUARTER = 0.25
+"""The share that is gone with images of another kind."""
 SHARES = (0.0, 0.25, HALF, 0.75, 1.0)
 """The shares of the way that are tried."""
 BATCH = 64
@@ -53,12 +59,12 @@ class Guarded:
 
 
 def hold_out(few: TinySet) -> tuple[TinySet, TinySet | None]:
-    """The images to train on, and those by which the guard judges: none where there are few.
+    """The images to train on, and those to judge by: none where they are few or of another kind.
 
     Args:
         few: all images; their seed decides which are held out.
     """
-    if len(few) < FEWEST:
+    if len(few) < FEWEST or few.kind != "own":
         return few, None
     order = torch.randperm(len(few), generator=torch.Generator().manual_seed(combine(few.seed, len(few))))
     count = round(HELD_OUT * len(few))
@@ -71,19 +77,34 @@ def part_of(few: TinySet, indices: Sequence[int]) -> TinySet:
     return replace(few, images=images, labels=few.labels[indices])
 
 
-def guard_(student: nn.Module, start: State, teacher: nn.Module, held_out: TinySet | None) -> Guarded:
+def fixed_share(few: TinySet, num_classes: int) -> float:
+    """The share of the way that is gone where no image is held out.
+
+    Args:
+        few: the images.
+        num_classes: how many classes the network tells apart.
+    """
+    if few.kind == "own":
+        return HALF
+    return QUARTER if few.kind == "foreign" and len(few) >= num_classes else 0.0
+
+
+def guard_(
+    student: nn.Module, start: State, teacher: nn.Module, held_out: TinySet | None, share: float = HALF
+) -> Guarded:
     """Take a trained network back to where it loses least on its way from the start, in place.
 
     Args:
         student: the network at the end of its training.
         start: its state before the first step.
         teacher: the network that it mimics, on the same device, in evaluation mode.
-        held_out: images that it was not trained on; None: it goes half the way.
+        held_out: images that it was not trained on, if there are any.
+        share: how far it goes where there are none.
     """
     end = remember(student)
     if held_out is None:
-        go_(student, start, end, HALF)
-        return Guarded(HALF)
+        go_(student, start, end, share)
+        return Guarded(share)
     wanted = classify(teacher, held_out)
     lost: dict[float, float] = {}
     for share in SHARES:

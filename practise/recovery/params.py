@@ -30,10 +30,14 @@ class Training(Section):
     """How a recovery trains, whatever it minimises."""
 
     steps: Whole = setting(12, "Optimisation steps; 0 leaves the network at its start.", official=2000)
+    minutes: Positive | None = setting(
+        None, "What the training may take: as many steps as fit, timed before it begins; null: `steps`."
+    )
     batch_size: Count = setting(32, "Views in a step.", official=64)
     views: Count | None = setting(
         10,
-        "Random views of each image, drawn once and used again; null draws afresh at every step.",
+        "Random views of each image, drawn once and used again, unless each would be looked at more than "
+        "eight times; null draws afresh at every step.",
         official=None,
     )
     smallest_crop: ShareOrAll = setting(

@@ -7,7 +7,16 @@ from torch import nn
 
 from practise.images.tiny_set import TinySet
 from practise.pruning.plan import Pruning
-from practise.recovery.guard import guard_, hold_out, remember
+from practise.recovery.budget import within_minutes
+from practise.recovery.guard import (
+    Guarded,
+    classify,
+    fixed_share,
+    guard_,
+    hold_out,
+    part_of,
+    remember,
+)
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.start import start_recovery
 from practise.recovery.training import Step, ViewBank, recover_
@@ -58,13 +67,24 @@ def recover(
         RecoveryError: the start is not one for what is pruned, or the loss became infinite or not a number.
     """
     training, held_out = share_out(few, recipe)
+    recipe = within_minutes(network, training, loss, recipe, resume)
     start = start_recovery(network, pruning, training, recipe, ridge)
-    before = remember(start.student) if recipe.guard else {}
-    history = recover_(start.student, start.teacher, training, loss, recipe, resume, bank)
-    guarded: dict[str, Any] | None = None
-    if recipe.guard and history:
-        guarded = guard_(start.student, before, start.teacher, held_out).describe()
-    return Recovered(start.student.eval(), history, start.chosen, guarded)
+    student, teacher = start.student, start.teacher
+    if not (recipe.guard and recipe.steps):
+        history = recover_(student, teacher, training, loss, recipe, resume, bank)
+        return Recovered(student.eval(), history, start.chosen, None)
+    share = fixed_share(few, count_classes(teacher, few))
+    if held_out is None and not share:
+        return Recovered(student.eval(), [], start.chosen, Guarded(share).describe())
+    before = remember(student)
+    history = recover_(student, teacher, training, loss, recipe, resume, bank)
+    guarded = guard_(student, before, teacher, held_out, share)
+    return Recovered(student.eval(), history, start.chosen, guarded.describe())
+
+
+def count_classes(network: nn.Module, few: TinySet) -> int:
+    """How many classes a network tells apart."""
+    return classify(network, part_of(few, [0])).shape[1]
 
 
 def share_out(few: TinySet, recipe: RecoveryRecipe) -> tuple[TinySet, TinySet | None]:

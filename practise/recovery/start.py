@@ -91,11 +91,11 @@ def from_adaptors(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: Rid
 
 
 def from_fit(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> Start:
-    """Adaptors and batch norm as held-out images say, or neither; cautiously where the images are foreign."""
+    """Adaptors and batch norm as held-out images say, or neither; cautiously with images of another kind."""
     dropped = pruning.dropped_blocks
     if not dropped:
         return from_weights(teacher, pruning, few, ridge)
-    fit = fit_cautiously if few.foreign else fit_best
+    fit = fit_best if few.kind == "own" else fit_cautiously
     fitted = fit(ClosedForm(teacher, dropped, few, ridge), dropped)
     return Start(fitted.network, teacher, fitted.describe())
 

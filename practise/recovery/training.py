@@ -27,6 +27,9 @@ from practise.recovery.registry import LOSSES
 from practise.resume import Resume
 from practise.scoring.recoverability import falling_in_steps
 
+MOST_LOOKS = 8
+"""How often a view that is kept may be looked at, on average."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -97,6 +100,7 @@ def recover_(
             if resume is not None:
                 resume.save_now_and_then(
                     lambda: {
+                        "steps": recipe.steps,
                         "student": student.state_dict(),
                         "optimizer": optimizer.state_dict(),
                         "schedule": schedule.state_dict(),
@@ -123,8 +127,12 @@ def share_views(teacher: nn.Module, few: TinySet, loss: str, recipe: RecoveryRec
 
 
 def keeps_views(recipe: RecoveryRecipe, few: TinySet) -> bool:
-    """Whether views are kept: not where the steps are over before all images have been seen."""
-    return recipe.views is not None and recipe.steps * recipe.batch_size >= len(few)
+    """Whether views are kept: not where the steps are over before all images have been seen.
+
+    Nor where each would be looked at more than `MOST_LOOKS` times: a long training would learn them by heart.
+    """
+    seen = recipe.steps * recipe.batch_size
+    return recipe.views is not None and len(few) <= seen <= MOST_LOOKS * recipe.views * len(few)
 
 
 def build_optimizer(

@@ -70,8 +70,8 @@ def run(
     items = hash_images(source.root, drawn)
     check_disjoint(items, read_listing(listing).evaluation, f"{file}: images.{images}")
     spec = params.images[images]
-    foreign = SOURCES[spec.source].is_foreign
-    few = open_tiny_set(source.root, items, loaded.preprocessing, seed, spec.views, foreign)
+    kind = SOURCES[spec.source].kind
+    few = open_tiny_set(source.root, items, loaded.preprocessing, seed, spec.views, kind)
     evaluation = EvaluationImages(params, listing, loaded.preprocessing)
     ways = {
         method: Recovering(
@@ -83,7 +83,7 @@ def run(
         method: [recipe.model_dump() for recipe in (way.recipe, way.ridge)] for method, way in ways.items()
     }
     hashes = [sha256(path) for path in (teacher, listing, original)] + [item.sha256 for item in items]
-    views = [few.views.model_dump(), few.foreign]
+    views = [few.views.model_dump(), few.kind]
     resume = Resume(out, [network, images, views, num_images, seed, settings.blocks, described, hashes])
     answers, pruning = Answers(resume), Pruning(settings.blocks)
     theirs, labels = read_logits(original)
