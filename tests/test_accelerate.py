@@ -150,6 +150,7 @@ def test_what_made_up_for_the_blocks_stands_in_the_card_and_in_the_summary() -> 
     assert tell_recovery(card).endswith("; 50 % of 2 steps")
     foreign = card | {"start": {"pull": 30.0, "matched": False, "tried": []}, "guard": None}
     assert tell_recovery(foreign) == "adaptors (pull 30); 2 steps"
+    assert tell_recovery(foreign | {"steps": 0}) == "adaptors (pull 30); no training"
     bare = {"pull": None, "matched": False, "tried": [{"pull": None, "matched": False, "kl": 0.1}]}
     assert tell_recovery(card | {"start": bare}).startswith("no adaptors, which would do harm")
 

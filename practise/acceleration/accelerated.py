@@ -105,17 +105,8 @@ class Accelerated:
     def describe(self) -> dict[str, Any]:
         """All but the network, as plain values: the card."""
         kept = ["name", "num_blocks", "setting", "params_before", "params_after", "num_images", "agreement"]
-        kept += [
-            "accuracy_before",
-            "accuracy_after",
-            "preprocessing_from",
-            "machine",
-            "target",
-            "seed",
-            "start",
-            "steps",
-            "guard",
-        ]
+        kept += ["accuracy_before", "accuracy_after", "preprocessing_from", "machine", "target", "seed"]
+        kept += ["start", "steps", "guard"]
         return {
             **{name: getattr(self, name) for name in kept},
             "dropped_blocks": list(self.dropped_blocks),
@@ -212,7 +203,8 @@ def tell_recovery(card: Mapping[str, Any]) -> str:
             )
         parts.append((" and ".join(fits) or "no adaptors, which would do harm on held-out images") + told)
     share = 1.0 if guard is None else guard["share"]
-    parts.append(f"{100 * share:.0f} % of {steps} steps" if share < 1 else f"{steps} steps")
+    trained = f"{100 * share:.0f} % of {steps} steps" if share < 1 else f"{steps} steps"
+    parts.append(trained if steps else "no training")
     return "; ".join(parts)
 
 
