@@ -11,7 +11,17 @@ from torch import Tensor, nn
 
 from practise.images.tiny_set import TinySet
 from practise.pruning.plan import Pruning
-from practise.recovery.guard import FEWEST, HALF, SHARES, go_, guard_, hold_out, part_of, remember
+from practise.recovery.guard import (
+    FEWEST,
+    HALF,
+    SHARES,
+    fixed_share,
+    go_,
+    guard_,
+    hold_out,
+    part_of,
+    remember,
+)
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.recover import recover
 from practise.scoring.params import RidgeRecipe
@@ -108,3 +118,34 @@ def test_what_is_remembered_is_left_alone_by_training():
     before, state = values(network), remember(network)
     nn.init.zeros_(network.stem[0].weight)
     assert torch.equal(torch.cat([value.double().flatten() for value in state.values()]), before)
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes", "share"),
+    [
+        ("own", 4, 0.5),
+        ("own", 1000, 0.5),
+        ("foreign", 8, 0.5),
+        ("foreign", 9, 0.0),
+        ("made", 8, 0.25),
+        ("made", 9, 0.0),
+    ],
+)
+def test_images_of_another_kind_are_gone_with_less_far_and_not_at_all_with_more_classes_than_images(
+    kind, classes, share
+):
+    assert fixed_share(replace(tiny_set(8), kind=kind), classes) == share
+
+
+def test_nothing_of_foreign_images_is_held_out_however_many_there_are():
+    foreign = replace(many(), kind="foreign")
+    assert hold_out(foreign) == (foreign, None)
+
+
+def test_where_no_step_would_do_good_none_is_taken():
+    network, pruning = tiny_network(), Pruning(["stages.0.1"])
+    few = replace(part_of(tiny_set(8), [0]), kind="foreign")  # fewer than classes
+    recovered = recover(network, pruning, few, "mimic", PLAIN, RIDGE)
+    assert (recovered.history, recovered.guard) == ([], {"share": 0.0, "held_out": 0, "tried": []})
+    start = recover(network, pruning, few, "mimic", PLAIN.but(steps=0), RIDGE)
+    assert torch.equal(values(recovered.network), values(start.network))

@@ -4,9 +4,9 @@ Fifty images are soon learnt by heart, and then each further step harms all othe
 what a training gives and takes back half of what it harms, and needs no images to be chosen by; where there
 are images to spare, they say how far to go, or not to go at all.
 
-Images of another kind than the network's own cannot say it, however many there are. A quarter of the way
-helps much where much was lost, and hardly harms elsewhere; but with fewer images than classes, or with images
-that were made from the network itself, any step harms more often than it helps.
+Images of another kind than the network's own cannot say it, however many there are. With them, too, half the
+way helps much where much was lost, and hardly harms elsewhere; with images that were made from the network
+itself, a quarter. But fewer images than classes say so little of most classes that any step does harm.
 """
 
 import copy
@@ -29,7 +29,7 @@ HELD_OUT = 0.2
 HALF = 0.5
 """The share of the way that is gone where none are held out."""
 QUARTER = 0.25
-"""The share that is gone with images of another kind."""
+"""The share that is gone with images that were made from the network."""
 SHARES = (0.0, 0.25, HALF, 0.75, 1.0)
 """The shares of the way that are tried."""
 BATCH = 64
@@ -84,9 +84,9 @@ def fixed_share(few: TinySet, num_classes: int) -> float:
         few: the images.
         num_classes: how many classes the network tells apart.
     """
-    if few.kind == "own":
-        return HALF
-    return QUARTER if few.kind == "foreign" and len(few) >= num_classes else 0.0
+    if few.kind != "own" and len(few) < num_classes:
+        return 0.0
+    return QUARTER if few.kind == "made" else HALF
 
 
 def guard_(
