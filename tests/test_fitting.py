@@ -12,7 +12,7 @@ from torch import nn
 from practise.images.views import centre_views
 from practise.networks.blocks import drop_blocks_
 from practise.pruning.plan import Pruning
-from practise.recovery.fitting import AS_IT_IS, CAUTIOUS, FIRST, STRONGER, WEAKER, fit_best
+from practise.recovery.fitting import AS_IT_IS, CAUTIOUS, FIRST, MOST_TRIED, PULLS, STRONGEST, fit_best
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.start import start_recovery
 from practise.scoring.divergence import divergence
@@ -62,38 +62,50 @@ def test_nothing_is_fitted_where_nothing_is_dropped_that_matters():
 
 def test_a_linear_block_is_fitted_with_the_weakest_pull():
     fitted = fit_best(closed_form(linear_block_network()), DROPPED)
-    assert fitted.fit.pull == min(WEAKER)
-    assert [fit.pull for fit in fitted.lost] == [None, FIRST, *WEAKER, min(WEAKER)]
+    assert fitted.fit.pull == min(PULLS)
+    assert [fit.pull for fit in fitted.lost] == [None, *PULLS[1:], min(PULLS)]
     assert fitted.lost[fitted.fit] < 0.01 * fitted.lost[AS_IT_IS]
-
-
-PULLS = (*sorted(WEAKER), FIRST, STRONGER)
 
 
 @pytest.mark.parametrize(
     ("best", "tried"),
     [
-        (AS_IT_IS, [FIRST, STRONGER]),
-        (Fit(STRONGER), [FIRST, STRONGER]),
-        (Fit(FIRST), [FIRST, 1.0, STRONGER]),
-        (Fit(1.0, matched=True), [FIRST, 1.0, 0.1]),
-        (Fit(0.01), [FIRST, 1.0, 0.1, 0.01]),
-        (Fit(None, matched=True), [FIRST, STRONGER]),
+        (AS_IT_IS, [Fit(FIRST), Fit(STRONGEST), Fit(None, True)]),
+        (Fit(STRONGEST), [Fit(FIRST), Fit(STRONGEST), Fit(STRONGEST, True)]),
+        (Fit(FIRST), [Fit(FIRST), Fit(1.0), Fit(STRONGEST), Fit(FIRST, True)]),
+        (Fit(0.01), [Fit(FIRST), Fit(1.0), Fit(0.1), Fit(0.01), Fit(0.01, True)]),
+        (Fit(None, True), [Fit(FIRST), Fit(STRONGEST), Fit(None, True)]),
+        (Fit(1.0, True), [Fit(FIRST), Fit(1.0), Fit(0.1), Fit(1.0, True), Fit(0.1, True)]),
     ],
 )
 def test_pulls_are_tried_from_the_middle_as_long_as_that_helps_and_the_best_matched(best, tried, monkeypatch):
-    closed = closed_form(tiny_network())
+    closed, ranked = closed_form(tiny_network()), (None, *PULLS)
 
     def lost_by(fit: Fit, dropped: list[str]) -> torch.Tensor:
-        places = [len(PULLS) if pull is None else PULLS.index(pull) for pull in (fit.pull, best.pull)]
-        return torch.tensor([abs(places[0] - places[1]) + 0.5 * (fit.matched != best.matched)])
+        apart = abs(ranked.index(fit.pull) - ranked.index(best.pull))
+        return torch.tensor([apart + 0.5 * (fit.matched != best.matched)])
 
     monkeypatch.setattr(closed, "lost_by", lost_by)
     fitted = fit_best(closed, DROPPED)
     assert fitted.fit == best
-    assert list(fitted.lost) == [AS_IT_IS, *map(Fit, tried), replace(best, matched=True)]
+    assert list(fitted.lost) == [AS_IT_IS, *tried]
     assert fitted.describe()["tried"][0] == {"pull": None, "matched": False, "kl": fitted.lost[AS_IT_IS]}
     assert (fitted.describe()["pull"], fitted.describe()["matched"]) == (best.pull, best.matched)
+
+
+def test_what_helps_only_once_matched_is_found_after_matching(monkeypatch):
+    closed = closed_form(tiny_network())
+
+    def lost_by(fit: Fit, dropped: list[str]) -> torch.Tensor:
+        if not fit.matched:
+            return torch.tensor([9.0 if fit.pull == FIRST else 10.0])
+        return torch.tensor([8.0 - PULLS.index(fit.pull)])
+
+    monkeypatch.setattr(closed, "lost_by", lost_by)
+    fitted = fit_best(closed, DROPPED)
+    assert fitted.fit == Fit(min(PULLS), matched=True)
+    assert list(fitted.lost)[-1] == fitted.fit
+    assert len(fitted.lost) <= MOST_TRIED
 
 
 def test_a_transformer_has_no_batch_norm_to_match():

@@ -18,16 +18,12 @@ from practise.scoring.recoverability import ClosedForm, Fit
 
 AS_IT_IS = Fit(None)
 """Nothing is fitted."""
-FIRST = 10.0
-"""The pull that is tried first."""
-WEAKER = (1.0, 0.1, 0.01)
-"""What is tried after it, as long as each is better than the one before."""
-STRONGER = 100.0
-"""What is tried where no weaker one is better."""
-MOST_TRIED = 3 + len(WEAKER)
-"""Fits that are tried at most: none, the first, all weaker ones, and the best one matched."""
-
-
+PULLS = (100.0, 10.0, 1.0, 0.1, 0.01)
+"""The pulls that may be tried, from the strongest to the weakest."""
+STRONGEST, FIRST = PULLS[:2]
+"""The second is tried first, weaker ones as long as each helps, the strongest where none of them does."""
+MOST_TRIED = 4 + len(PULLS)
+"""Fits that are tried at most: none, the first pull, one weaker and one stronger, and all of them matched."""
 CAUTIOUS = Fit(30.0)
 """The fit to images unlike the network's own: they cannot say which is best, and this one never harmed."""
 
@@ -53,7 +49,7 @@ class Fitted:
 
 
 def fit_best(closed: ClosedForm, dropped: Sequence[str]) -> Fitted:
-    """The network without blocks, fitted as loses least: the best pull, or none, and then perhaps matched.
+    """The network without blocks, fitted as loses least: by the best pull or none, matched if that helps.
 
     Args:
         closed: fits the network; its folds are the parts of the images.
@@ -66,20 +62,23 @@ def fit_best(closed: ClosedForm, dropped: Sequence[str]) -> Fitted:
         lost[fit] = closed.lost_by(fit, dropped).mean().item()
         return lost[fit] < least
 
-    loses_least(AS_IT_IS)
-    weaker_helps = False
-    if loses_least(Fit(FIRST)):
-        for pull in WEAKER:
-            if not loses_least(Fit(pull)):
+    def best() -> Fit:
+        return min(lost, key=lost.__getitem__)
+
+    def weaken(fit: Fit) -> None:
+        """Try ever weaker pulls, as long as each is better than all before."""
+        for pull in PULLS[PULLS.index(fit.pull) + 1 :] if fit.pull else ():
+            if not loses_least(replace(fit, pull=pull)):
                 break
-            weaker_helps = True
-    if not weaker_helps:
-        loses_least(Fit(STRONGER))
-    best = min(lost, key=lost.__getitem__)
-    matched = replace(best, matched=True)
-    if any(batch_norms(closed.network)) and loses_least(matched):
-        best = matched
-    return Fitted(closed.absorb(dropped, best), best, lost)
+
+    loses_least(AS_IT_IS)
+    if loses_least(Fit(FIRST)):
+        weaken(Fit(FIRST))
+    if best() in (AS_IT_IS, Fit(FIRST)):
+        loses_least(Fit(STRONGEST))
+    if any(batch_norms(closed.network)) and loses_least(matched := replace(best(), matched=True)):
+        weaken(matched)
+    return Fitted(closed.absorb(dropped, best()), best(), lost)
 
 
 def fit_cautiously(closed: ClosedForm, dropped: Sequence[str]) -> Fitted:
