@@ -22,7 +22,7 @@ class Recipe:
     """How a network is made faster: the preset `default`, but more precise and with more steps.
 
     Latency is measured to half a point instead of three quarters, and the recovery takes 60 steps instead of
-    12.
+    8.
 
     Attributes:
         latency: how latency is measured.

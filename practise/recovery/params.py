@@ -29,7 +29,7 @@ class LearningRates(Section):
 class Training(Section):
     """How a recovery trains, whatever it minimises."""
 
-    steps: Whole = setting(12, "Optimisation steps; 0 leaves the network at its start.", official=2000)
+    steps: Whole = setting(8, "Optimisation steps; 0 leaves the network at its start.", official=2000)
     minutes: Positive | None = setting(
         None, "What the training may take: as many steps as fit, timed before it begins; null: `steps`."
     )
