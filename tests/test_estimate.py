@@ -18,6 +18,7 @@ from practise.commands.estimate import (
     foretell,
     measure_pace,
 )
+from practise.recovery.fitting import MOST_TRIED
 from practise.settings.grid import cells, rank_trials, source_trials
 from practise.settings.params import Params
 
@@ -32,12 +33,18 @@ def hours(params: Params) -> dict[str, float]:
     )
 
 
+def fitting(params: Params) -> float:
+    """Seconds of a start that fits, on 50 images."""
+    return (MOST_TRIED * params.score.folds + 1) * 50 * PACE.forward
+
+
 def test_hours_are_images_times_pace() -> None:
     params = make_params()
     told, grid, recover = hours(params), cells(params), params.recover
     steps = {"bp_blocks": 24, "practise": recover.steps}
     trained = sum(steps[cell.method] * recover.batch_size for cell in grid)
-    assert told["recover"] == pytest.approx(trained * PACE.train / 3600)
+    fitted = sum(cell.method == "practise" for cell in grid)
+    assert told["recover"] == pytest.approx((trained * PACE.train + fitted * fitting(params)) / 3600)
     timed = 2 * 3 * PRECISE * params.latency.rounds * params.latency.batch_size
     looked = [
         cell for cell in grid if cell.method == "practise"
@@ -49,10 +56,9 @@ def test_hours_are_images_times_pace() -> None:
     assert told["latency"] == pytest.approx(pairs * timed * PACE.forward / 3600)
     made = params.synthesize.steps * params.synthesize.num_images
     assert told["synthesize"] == pytest.approx(made * PACE.train / 3600)
-    one = recover.steps * recover.batch_size * PACE.train + IMAGES * PACE.forward
-    methods = len(params.sources.methods)
-    bare = IMAGES * PACE.forward
-    assert told["sources"] == pytest.approx(len(source_trials(params)) * (methods * one + bare) / 3600)
+    assert params.sources.methods == ("start", "practise")
+    one = recover.steps * recover.batch_size * PACE.train + 2 * fitting(params) + 3 * IMAGES * PACE.forward
+    assert told["sources"] == pytest.approx(len(source_trials(params)) * one / 3600)
 
 
 @pytest.mark.parametrize(("most_images", "looked_at"), [(100, 100), (None, IMAGES), (5000, IMAGES)])
@@ -65,6 +71,7 @@ def test_a_comparison_recovers_each_block_alone_random_sets_and_all_choices(
         rank__most_images=most_images, rank__method="practise",
     )  # fmt: skip
     one = params.recover.steps * params.recover.batch_size * PACE.train + looked_at * PACE.forward
+    one += fitting(params)
     sets = PACE.blocks + 10 + 2 * (3 + 1 + 2 + 2)  # places, as random gives, are searched in one way
     assert hours(params)["rank"] == pytest.approx(len(rank_trials(params)) * sets * one / 3600)
 
