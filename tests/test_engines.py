@@ -240,7 +240,7 @@ def refusal(tree: Path, *options: str) -> str:
 
 def test_snakemake_refuses_a_typo_with_our_sentence(there: Path) -> None:
     text = (there / "params.yaml").read_text()
-    typo = text.replace("bp_blocks, practise]", "bp_blocks, practice]")
+    typo = text.replace("start, practise]    # names", "start, practice]    # names")
     (there / "typo.yaml").write_text(typo.replace("file: params.yaml", "file: typo.yaml"))
     methods = list(yaml.safe_load(text)["methods"])
     place = yaml.safe_load(typo)["grid"]["methods"].index("practice")
