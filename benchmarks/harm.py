@@ -22,7 +22,7 @@ from benchmarks.case import SHARED, Case, ask, main
 from benchmarks.report import machine_line, publish
 from practise.files import write_text
 from practise.machine.devices import prepare_environment
-from practise.render.names import mean_and_std
+from practise.render.names import count_of, mean_and_std
 from practise.render.tidy import parse_frame
 from practise.schema import HowMany
 from practise.settings.reading import load_params
@@ -188,7 +188,7 @@ def show(case: Case, frame: pd.DataFrame, described: str) -> None:
     notes = [
         described,
         f"{frame['dropped_blocks'].nunique()} random sets that meet the target, "
-        f"{frame['seed'].nunique()} seeds of images.",
+        f"{count_of('seed', frame['seed'].nunique())} of images.",
         "Worse: of how many networks it was, by more than a standard error over the evaluation images.",
         "Official takes as many steps as cost what the default's start and training cost together.",
         machine_line(case.hardware, case.params.device.threads),
