@@ -20,6 +20,7 @@ import pandas as pd
 
 from benchmarks.case import SHARED, Case, ask, main
 from benchmarks.report import machine_line, publish
+from practise.evaluation.lost import Lost, standard_error
 from practise.files import write_text
 from practise.machine.devices import prepare_environment
 from practise.render.names import count_of, mean_and_std
@@ -120,11 +121,9 @@ def sources(case: Case) -> Iterator[Images]:
 def open_images(trials: "Trials", images: Images, seed: int) -> "TinySet":
     """Open images as the pipeline's stages do."""
     from practise.images.params import SOURCES
-    from practise.images.reading import hash_images
-    from practise.images.sampling import draw_sample
-    from practise.images.tiny_set import open_tiny_set
     from practise.stages.opening import load_tiny_set
-    from practise.stages.sources import find_source
+    from practise.stages.sources import draw_images
+    from practise.stages.sources import open_images as open_drawn
 
     case, params, paths = trials.case, trials.params, trials.case.paths
     preprocessing = trials.teacher.preprocessing
@@ -132,13 +131,11 @@ def open_images(trials: "Trials", images: Images, seed: int) -> "TinySet":
         sample = paths.sample(images.name, images.count, seed)
         case.make(sample)
         return load_tiny_set(params, sample, preprocessing, seed)
-    spec, made = params.images[images.name], paths.synthesized(trials.cell.network)
-    if SOURCES[spec.source].is_made:
+    made = paths.synthesized(trials.cell.network)
+    if SOURCES[params.images[images.name].source].is_made:
         case.make(made)
-    source = find_source(params, images.name, made)
-    drawn = draw_sample(source.train, images.count, np.random.default_rng(seed), images.name)
-    items = hash_images(source.root, drawn)
-    return open_tiny_set(source.root, items, preprocessing, seed, spec.views, SOURCES[spec.source].kind)
+    root, items = draw_images(params, images.name, images.count, seed, made)
+    return open_drawn(params, images.name, root, items, preprocessing, seed)
 
 
 def equal_steps(recipe: "RecoveryRecipe", recovered: "Recovered", folds: int, count: int) -> int:
@@ -155,15 +152,18 @@ def equal_steps(recipe: "RecoveryRecipe", recovered: "Recovered", folds: int, co
     return math.ceil(views / min(64, count))
 
 
-def compared(ours: Any, nothing: Any, official: Any) -> dict[str, float]:
+def compared(ours: Lost, nothing: Lost, official: Lost) -> dict[str, float | None]:
     """What a network loses, and by how much it is better or worse than two others, image by image."""
-    told = {"top1": 100 * float(ours.right.mean()), "kl": float(ours.kl.mean(dtype="float64"))}
+    told: dict[str, float | None] = {
+        "top1": 100 * float(ours.right.mean()),
+        "kl": float(ours.kl.mean(dtype="float64")),
+    }
     for name, other in (("nothing", nothing), ("official", official)):
         gain = 100 * (ours.right.astype(float) - other.right)
         saved = (other.kl - ours.kl).astype(float)
         for what, values in (("top1", gain), ("kl", saved)):
             told[f"{what}_gain_over_{name}"] = float(values.mean())
-            told[f"{what}_gain_over_{name}_error"] = float(values.std(ddof=1) / len(values) ** 0.5)
+            told[f"{what}_gain_over_{name}_error"] = standard_error(values)
     return told
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -22,7 +23,13 @@ def compare(
         ours: the network's.
         labels: the indices of the images' classes.
     """
-    return Lost(divergence(original, ours).float().numpy(), (ours.argmax(1) == labels).numpy())
+    return Lost(divergence(original, ours).float().numpy(), names_right(ours, labels))
+
+
+def names_right(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> np.ndarray:
+    """Whether a network names the right class of each image."""
+    right: np.ndarray = (logits.argmax(1) == labels).numpy()
+    return right
 
 
 class Judge:

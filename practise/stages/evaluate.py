@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from practise.evaluation.accuracy import ask, check_classes, score_logits
-from practise.evaluation.comparing import compare
+from practise.evaluation.comparing import compare, names_right
 from practise.evaluation.logits import read_logits
 from practise.evaluation.lost import write_lost
 from practise.files import write_result
@@ -73,7 +73,7 @@ def run(
     cost = {"gmacs": count_gmacs(recovered, size), "params": count_params(recovered)}
     ours, labels = ask(recovered, stream_evaluation(params, listing, loaded.preprocessing), device)
     theirs, _ = read_logits(original)
-    loses, right_original = compare(theirs, ours, labels), (theirs.argmax(1) == labels).numpy()
+    loses, right_original = compare(theirs, ours, labels), names_right(theirs, labels)
     accuracy = {**asdict(score_logits(ours, labels)), **loses.describe(right_original)}
     keys = STAGES["evaluate"].keys(network=network, images=images)
     made = circumstances(

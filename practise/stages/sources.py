@@ -7,17 +7,19 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from practise.evaluation.comparing import Judge
+from practise.evaluation.comparing import Judge, names_right
 from practise.evaluation.logits import read_logits
 from practise.evaluation.recovered import Recovering, recover_student
 from practise.files import sha256, write_result
 from practise.images import Source, open_source
 from practise.images.manifest import check_disjoint, describe_item, read_listing
 from practise.images.params import SOURCES
+from practise.images.preprocessing import Preprocessing
 from practise.images.reading import hash_images
 from practise.images.sampling import draw_sample
+from practise.images.source import Item
 from practise.images.synthesized import read_synthesized
-from practise.images.tiny_set import open_tiny_set
+from practise.images.tiny_set import TinySet, open_tiny_set
 from practise.machine.circumstances import circumstances
 from practise.machine.devices import resolve_device
 from practise.networks.teacher import load_teacher
@@ -61,17 +63,13 @@ def run(
         synthesized: The manifest of the images that were made from the network, JSON.
         out: The accuracy after each method's recovery, and what is lost, JSON.
     """
-    settings, file = params.sources, params.study.file
+    settings = params.sources
     device = resolve_device(params.device.name)
     loaded = load_teacher(teacher)
     whole, size = loaded.network.to(device), loaded.preprocessing.image_size
-    source = find_source(params, images, synthesized)
-    drawn = draw_sample(source.train, num_images, np.random.default_rng(seed), f"{file}: sources.num_images")
-    items = hash_images(source.root, drawn)
-    check_disjoint(items, read_listing(listing).evaluation, f"{file}: images.{images}")
-    spec = params.images[images]
-    kind = SOURCES[spec.source].kind
-    few = open_tiny_set(source.root, items, loaded.preprocessing, seed, spec.views, kind)
+    root, items = draw_images(params, images, num_images, seed, synthesized)
+    check_disjoint(items, read_listing(listing).evaluation, f"{params.study.file}: images.{images}")
+    few = open_images(params, images, root, items, loaded.preprocessing, seed)
     evaluation = EvaluationImages(params, listing, loaded.preprocessing)
     ways = {
         method: Recovering(
@@ -88,7 +86,7 @@ def run(
     answers, pruning = Answers(resume), Pruning(settings.blocks)
     theirs, labels = read_logits(original)
     judge = Judge(theirs, labels, evaluation.batches, device)
-    right_original = (theirs.argmax(1) == labels).numpy()
+    right_original = names_right(theirs, labels)
 
     def judged(student: nn.Module) -> dict[str, Any]:
         lost = judge.lost_by(student)
@@ -100,7 +98,7 @@ def run(
     bare = answers.find(BARE, lambda: judged(pruning.apply_(copy.deepcopy(whole), size)))
     after = {method: recovered(method) for method in track(ways, "recover by each method", len(ways))}
     result = {
-        "kind": spec.source,
+        "kind": params.images[images].source,
         "dropped_blocks": list(settings.blocks),
         "num_evaluation": len(evaluation),
         "before": bare,
@@ -124,6 +122,24 @@ def run(
     )
     write_result(out, "sources", result, made)
     resume.finish()
+
+
+def draw_images(
+    params: Params, images: str, num_images: HowMany, seed: int, synthesized: Path
+) -> tuple[Path, list[Item]]:
+    """The folder that the paths of images start from, and those that a seed draws; arguments as for `run`."""
+    source = find_source(params, images, synthesized)
+    where = f"{params.study.file}: sources.num_images"
+    drawn = draw_sample(source.train, num_images, np.random.default_rng(seed), where)
+    return source.root, hash_images(source.root, drawn)
+
+
+def open_images(
+    params: Params, images: str, root: Path, items: list[Item], preprocessing: Preprocessing, seed: int
+) -> TinySet:
+    """The drawn images, with what they are to a network."""
+    spec = params.images[images]
+    return open_tiny_set(root, items, preprocessing, seed, spec.views, SOURCES[spec.source].kind)
 
 
 def find_source(params: Params, images: str, synthesized: Path) -> Source:

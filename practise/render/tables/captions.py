@@ -6,6 +6,7 @@ import pandas as pd
 
 from practise.render.names import count_of, target_title
 from practise.render.tidy import SAMPLE_SETTING
+from practise.schema import HowMany
 
 SETTING_TITLES = {
     "Network": "network",
@@ -21,6 +22,11 @@ SAMPLE_TITLES = {title: column for title, column in SETTING_TITLES.items() if co
 
 KL = "KL: of the class probabilities from the original's, in nats, mean over the images."
 """What the column KL is."""
+
+
+def kl_heading(count: HowMany) -> str:
+    """Return the heading of the KL with so many images."""
+    return f"KL, {count_of('image', count)}"
 
 
 def constant_columns(frame: pd.DataFrame, columns: dict[str, str]) -> set[str]:

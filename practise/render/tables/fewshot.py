@@ -5,7 +5,14 @@ import pandas as pd
 from practise.render.formats import RenderedTable, Strong, arrange
 from practise.render.methods import method_title
 from practise.render.names import count_of, hardware_line, mean_and_std, number, target_title
-from practise.render.tables.captions import KL, constant_columns, seeds_caption, sentence, setting_caption
+from practise.render.tables.captions import (
+    KL,
+    constant_columns,
+    kl_heading,
+    seeds_caption,
+    sentence,
+    setting_caption,
+)
 from practise.render.tables.schemes import FAR, OFF_TARGET, off_target_note
 from practise.render.tidy import SETTING as TIDY_SETTING
 from practise.render.tidy import best, groups
@@ -37,7 +44,7 @@ def render_fewshot(frame: pd.DataFrame) -> RenderedTable:
                     _heading(count): _top1(some, method in winners.get(count, ()))
                     for count, some in by_count.items()
                 }
-                kl = {_of_kl(count): mean_and_std(some["kl"], 2) for count, some in by_count.items()}
+                kl = {kl_heading(count): mean_and_std(some["kl"], 2) for count, some in by_count.items()}
                 rows.append(words | {"Method": method_title(method)} | top1 | kl)
     hidden = constant_columns(frame, SETTING)
     told_kl = frame["kl"].notna().any()
@@ -45,7 +52,7 @@ def render_fewshot(frame: pd.DataFrame) -> RenderedTable:
         rows,
         columns=[title for title in (*SETTING, "Method") if title not in hidden]
         + list(map(_heading, counts))
-        + (list(map(_of_kl, counts)) if told_kl else []),
+        + (list(map(kl_heading, counts)) if told_kl else []),
         text_columns=("Network", "Images", "Method"),
         title="Accuracy by the number of images",
         caption=_caption(frame, hidden),
@@ -55,10 +62,6 @@ def render_fewshot(frame: pd.DataFrame) -> RenderedTable:
 
 def _heading(count: HowMany) -> str:
     return count_of("image", count)
-
-
-def _of_kl(count: HowMany) -> str:
-    return f"KL, {_heading(count)}"
 
 
 def _top1(cells: pd.DataFrame, is_best: bool) -> str:

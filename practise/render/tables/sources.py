@@ -12,7 +12,7 @@ import pandas as pd
 from practise.render.formats import DASH, RenderedTable, Strong, arrange
 from practise.render.methods import method_title
 from practise.render.names import block_list, count_of, mean_and_std, number
-from practise.render.tables.captions import KL, constant_columns, seeds_caption, sentence
+from practise.render.tables.captions import KL, constant_columns, kl_heading, seeds_caption, sentence
 from practise.render.tables.frames import preset_title
 from practise.render.tables.results import Results
 from practise.render.tidy import best, by_size, groups
@@ -125,7 +125,7 @@ def _render(frame: pd.DataFrame, title: str, caption: str, notes: tuple[str, ...
             rows.append(
                 {"Network": network, "Images": name, "Method": name}
                 | {_heading(count): text for count in counts}
-                | {_of_kl(count): lost for count in counts}
+                | {kl_heading(count): lost for count in counts}
             )
         means = everywhere.groupby(["num_images", "images", "method"])["top1"].mean()
         winners = {count: best(means[count], 1) if len(means[count]) > 1 else set() for count in counts}
@@ -135,23 +135,19 @@ def _render(frame: pd.DataFrame, title: str, caption: str, notes: tuple[str, ...
                 some = own[own["num_images"] == count]
                 text = mean_and_std(some["top1"], 1)
                 row[_heading(count)] = Strong(text) if (images, method) in winners[count] else text
-                row[_of_kl(count)] = mean_and_std(some["kl"], 2)
+                row[kl_heading(count)] = mean_and_std(some["kl"], 2)
             rows.append(row)
     hidden = constant_columns(frame, TITLES)
     hidden -= {"Method"} if {"Images", "Method"} <= hidden else set()
     columns = [heading for heading in TITLES if heading not in hidden]
     return arrange(
         rows,
-        columns=[*columns, *map(_heading, counts), *(map(_of_kl, counts) if told_kl else ())],
+        columns=[*columns, *map(_heading, counts), *(map(kl_heading, counts) if told_kl else ())],
         text_columns=tuple(TITLES),
         title=title,
         caption=f"{caption} {KL}" if told_kl else caption,
         notes=notes,
     )
-
-
-def _of_kl(count: HowMany) -> str:
-    return f"KL, {_heading(count)}"
 
 
 def _heading(count: HowMany) -> str:
