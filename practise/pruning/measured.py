@@ -238,7 +238,10 @@ class Trials:
         return min(max(ratio, 0.5), 2.0)
 
     def exchange(self) -> tuple[str, ...] | None:
-        """The set, one exchange from a measured one, that should come nearest; None where none should."""
+        """The set, one exchange from a measured one, that may come nearest; None where none is likely to.
+
+        What is foretold errs by a point easily, so a set may also seem a point further than the nearest.
+        """
         corrected, best = self.corrected(), min(map(self.miss, self.tried.values()))
         nearest: tuple[float, int] | None = None
         chosen: tuple[str, ...] | None = None
@@ -247,7 +250,7 @@ class Trials:
                 gone, added = ({*one.dropped_blocks} - {*blocks}, {*blocks} - {*one.dropped_blocks})
                 change = sum(map(corrected.__getitem__, added)) - sum(map(corrected.__getitem__, gone))
                 miss = abs(one.measured_reduction + change - self.target)
-                if miss >= best or self.counts(blocks) in self.tried:
+                if miss >= best + POINT or self.counts(blocks) in self.tried:
                     continue
                 if nearest is None or (round(miss, 6), distance) < nearest:
                     nearest, chosen = (round(miss, 6), distance), blocks
