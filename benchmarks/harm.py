@@ -122,7 +122,7 @@ def open_images(trials: "Trials", images: Images, seed: int) -> "TinySet":
     """Open images as the pipeline's stages do."""
     from practise.images.params import SOURCES
     from practise.stages.opening import load_tiny_set
-    from practise.stages.sources import draw_images
+    from practise.stages.sources import draw_images, open_referee
     from practise.stages.sources import open_images as open_drawn
 
     case, params, paths = trials.case, trials.params, trials.case.paths
@@ -132,10 +132,11 @@ def open_images(trials: "Trials", images: Images, seed: int) -> "TinySet":
         case.make(sample)
         return load_tiny_set(params, sample, preprocessing, seed)
     made = paths.synthesized(trials.cell.network)
-    if SOURCES[params.images[images.name].source].is_made:
+    if SOURCES[params.images[images.name].source].kind != "own":
         case.make(made)
+    referee = open_referee(params, images.name, seed, made, preprocessing)
     root, items = draw_images(params, images.name, images.count, seed, made)
-    return open_drawn(params, images.name, root, items, preprocessing, seed)
+    return open_drawn(params, images.name, root, items, preprocessing, seed, referee)
 
 
 def equal_steps(recipe: "RecoveryRecipe", recovered: "Recovered", folds: int, count: int) -> int:

@@ -123,3 +123,12 @@ def test_foreign_images_are_fitted_to_cautiously_and_nothing_is_tried_on_them():
     assert start.chosen == {"pull": CAUTIOUS.pull, "matched": False, "tried": []}
     wanted = closed_form(network).absorb(DROPPED, CAUTIOUS).state_dict()
     assert all(torch.equal(value, wanted[name]) for name, value in start.student.state_dict().items())
+
+
+def test_adapted_statistics_are_those_of_the_networks_own_images_alone():
+    network = tiny_network()
+    for kind in ("own", "foreign", "made"):
+        few = replace(tiny_set(8), kind=kind)
+        recipe = RecoveryRecipe(dtype="fp32", start="weights", batch_norm="adapted")
+        start = start_recovery(network, Pruning(DROPPED), few, recipe, RIDGE)
+        assert (start.teacher is network) == (kind != "own")

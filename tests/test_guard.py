@@ -15,15 +15,16 @@ from practise.recovery.guard import (
     FEWEST,
     HALF,
     SHARES,
-    fixed_share,
     go_,
     guard_,
     hold_out,
     part_of,
     remember,
+    says_too_little,
 )
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.recover import recover
+from practise.recovery.referee import Referee
 from practise.scoring.params import RidgeRecipe
 
 RIDGE = RidgeRecipe(folds=2, most_images=64, dtype="fp32")
@@ -80,7 +81,7 @@ def test_between_two_states_lie_those_of_the_straight_line():
 def test_it_goes_to_where_the_held_out_images_lose_least(first, last, share):
     teacher: TinyNet = tiny_network()
     start, student = moved(teacher, first), moved(teacher, last)
-    guarded = guard_(student, start.state_dict(), teacher, many(40))
+    guarded = guard_(student, start.state_dict(), Referee(teacher, many(40)))
     assert (guarded.share, guarded.held_out) == (share, 40)
     assert guarded.lost is not None and list(guarded.lost) == list(SHARES)
     assert guarded.lost[share] == min(guarded.lost.values()) < 1e-6
@@ -92,7 +93,7 @@ def test_without_images_to_judge_by_it_goes_half_the_way():
     teacher = tiny_network()
     start, student = moved(teacher, 0.5), moved(teacher, 0.1)
     half = values(start).lerp(values(student), HALF)
-    guarded = guard_(student, start.state_dict(), teacher, None)
+    guarded = guard_(student, start.state_dict(), None)
     assert guarded.describe() == {"share": HALF, "held_out": 0, "tried": []}
     assert torch.allclose(values(student), half)
 
@@ -120,26 +121,40 @@ def test_what_is_remembered_is_left_alone_by_training():
     assert torch.equal(torch.cat([value.double().flatten() for value in state.values()]), before)
 
 
-@pytest.mark.parametrize(
-    ("kind", "classes", "share"),
-    [
-        ("own", 4, 0.5),
-        ("own", 1000, 0.5),
-        ("foreign", 8, 0.5),
-        ("foreign", 9, 0.0),
-        ("made", 8, 0.25),
-        ("made", 9, 0.0),
-    ],
-)
-def test_images_of_another_kind_are_gone_with_less_far_and_not_at_all_with_more_classes_than_images(
-    kind, classes, share
-):
-    assert fixed_share(replace(tiny_set(8), kind=kind), classes) == share
+@pytest.mark.parametrize("kind", ["own", "foreign", "made"])
+def test_images_of_another_kind_say_too_little_where_classes_are_more(kind):
+    network, few = tiny_network(), replace(tiny_set(8), kind=kind)
+    classes = network(few.centre_views([0])).shape[1]
+    assert 1 < classes <= len(few)
+    assert not says_too_little(few, network)
+    assert says_too_little(part_of(few, range(classes - 1)), network) == (kind != "own")
 
 
 def test_nothing_of_foreign_images_is_held_out_however_many_there_are():
     foreign = replace(many(), kind="foreign")
     assert hold_out(foreign) == (foreign, None)
+
+
+@pytest.mark.parametrize("kind", ["foreign", "made"])
+def test_the_referee_of_images_of_another_kind_judges_their_start_and_how_far_they_go(kind):
+    network, pruning, referee = tiny_network(), Pruning(["stages.0.1"]), many(20, seed=5)
+    few = replace(part_of(tiny_set(8), [0]), kind=kind, referee=referee)  # alone they would say too little
+    assert hold_out(few) == (few, referee)
+    recovered = recover(network, pruning, few, "mimic", PLAIN.but(start="fitted"), RIDGE)
+    assert recovered.guard is not None and recovered.history
+    assert recovered.guard["held_out"] == 20
+    told = {tried["share"]: tried["kl"] for tried in recovered.guard["tried"]}
+    judge = Referee(network, referee)
+    assert judge.lost_by(recovered.network).mean().item() == pytest.approx(min(told.values()), rel=1e-4)
+    if kind == "made":  # nothing is fitted to them
+        assert recovered.start is None
+        bare = pruning.apply_(copy.deepcopy(network), 32)
+        assert judge.lost_by(bare).mean().item() == pytest.approx(told[0.0], rel=1e-4)
+    else:
+        assert recovered.start is not None
+        assert recovered.start["tried"][0]["kl"] == pytest.approx(
+            judge.lost_by(pruning.apply_(copy.deepcopy(network), 32)).mean().item(), rel=1e-4
+        )
 
 
 def test_where_no_step_would_do_good_none_is_taken():

@@ -31,6 +31,7 @@ class TinySet:
         views: how random views of them are drawn.
         kind: own: like those that the network is for; foreign: of another kind; made: from the network.
             What helps on some images of the last two says little of what helps on its own.
+        referee: images of yet another kind, which say it for them; None: nothing does.
     """
 
     images: Sequence[Image.Image]
@@ -39,6 +40,7 @@ class TinySet:
     seed: int
     views: ViewsParams = AS_ON_IMAGENET
     kind: Kind = "own"
+    referee: "TinySet | None" = None
 
     def __len__(self) -> int:
         """How many images there are."""

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from practise.networks.batch_norm import batch_norms
+from practise.recovery.referee import Referee
 from practise.scoring.recoverability import ClosedForm, Fit
 
 AS_IT_IS = Fit(None)
@@ -25,7 +26,7 @@ STRONGEST, FIRST = PULLS[:2]
 MOST_TRIED = 4 + len(PULLS)
 """Fits that are tried at most: none, the first pull, one weaker and one stronger, and all of them matched."""
 CAUTIOUS = Fit(30.0)
-"""The fit to images unlike the network's own: they cannot say which is best, and this one never harmed."""
+"""The fit to images of another kind where nothing says which is best: it never harmed."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,22 @@ class Fitted:
         return {**asdict(self.fit), "tried": [{**asdict(fit), "kl": kl} for fit, kl in self.lost.items()]}
 
 
-def fit_best(closed: ClosedForm, dropped: Sequence[str]) -> Fitted:
+def fit_best(closed: ClosedForm, dropped: Sequence[str], referee: Referee | None = None) -> Fitted:
     """The network without blocks, fitted as loses least: by the best pull or none, matched if that helps.
 
     Args:
         closed: fits the network; its folds are the parts of the images.
         dropped: the blocks.
+        referee: judges each fit to all images; None: each part of them judges the fit to the others.
     """
     lost: dict[Fit, float] = {}
 
+    def lost_by(fit: Fit) -> Tensor:
+        return referee.lost_by(closed.absorb(dropped, fit)) if referee else closed.lost_by(fit, dropped)
+
     def loses_least(fit: Fit) -> bool:
         least = min(lost.values(), default=math.inf)
-        lost[fit] = closed.lost_by(fit, dropped).mean().item()
+        lost[fit] = lost_by(fit).mean().item()
         return lost[fit] < least
 
     def best() -> Fit:

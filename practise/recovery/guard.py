@@ -4,9 +4,10 @@ Fifty images are soon learnt by heart, and then each further step harms all othe
 what a training gives and takes back half of what it harms, and needs no images to be chosen by; where there
 are images to spare, they say how far to go, or not to go at all.
 
-Images of another kind than the network's own cannot say it, however many there are. With them, too, half the
-way helps much where much was lost, and hardly harms elsewhere; with images that were made from the network
-itself, a quarter. But fewer images than classes say so little of most classes that any step does harm.
+Images of another kind than the network's own cannot say it, however many there are, but images of a third kind
+can: what helps on photographs and on images that were made from the network, each unlike the other, helps on
+the network's own. Without such a referee half the way is gone here, too, unless images are fewer than
+classes: they say so little of most classes that any step does harm.
 """
 
 import copy
@@ -20,7 +21,7 @@ from torch.utils.data import Subset
 
 from practise.images.tiny_set import TinySet
 from practise.images.views import combine
-from practise.scoring.divergence import divergence
+from practise.recovery.referee import Referee, classify
 
 FEWEST = 200
 """Images from which on some are held out: fewer cannot tell a harm from their own chance."""
@@ -28,12 +29,8 @@ HELD_OUT = 0.2
 """The share of them that is."""
 HALF = 0.5
 """The share of the way that is gone where none are held out."""
-QUARTER = 0.25
-"""The share that is gone with images that were made from the network."""
 SHARES = (0.0, 0.25, HALF, 0.75, 1.0)
 """The shares of the way that are tried."""
-BATCH = 64
-"""Images in a forward pass."""
 
 State = Mapping[str, Tensor]
 
@@ -59,12 +56,14 @@ class Guarded:
 
 
 def hold_out(few: TinySet) -> tuple[TinySet, TinySet | None]:
-    """The images to train on, and those to judge by: none where they are few or of another kind.
+    """The images to train on, and those to judge by: few have none, those of another kind their referee's.
 
     Args:
         few: all images; their seed decides which are held out.
     """
-    if len(few) < FEWEST or few.kind != "own":
+    if few.kind != "own":
+        return few, few.referee
+    if len(few) < FEWEST:
         return few, None
     order = torch.randperm(len(few), generator=torch.Generator().manual_seed(combine(few.seed, len(few))))
     count = round(HELD_OUT * len(few))
@@ -77,42 +76,30 @@ def part_of(few: TinySet, indices: Sequence[int]) -> TinySet:
     return replace(few, images=images, labels=few.labels[indices])
 
 
-def fixed_share(few: TinySet, num_classes: int) -> float:
-    """The share of the way that is gone where no image is held out.
-
-    Args:
-        few: the images.
-        num_classes: how many classes the network tells apart.
-    """
-    if few.kind != "own" and len(few) < num_classes:
-        return 0.0
-    return QUARTER if few.kind == "made" else HALF
+def says_too_little(few: TinySet, network: nn.Module) -> bool:
+    """Whether images of another kind are fewer than the classes that a network tells apart."""
+    return few.kind != "own" and len(few) < classify(network, part_of(few, [0])).shape[1]
 
 
-def guard_(
-    student: nn.Module, start: State, teacher: nn.Module, held_out: TinySet | None, share: float = HALF
-) -> Guarded:
+def guard_(student: nn.Module, start: State, referee: Referee | None) -> Guarded:
     """Take a trained network back to where it loses least on its way from the start, in place.
 
     Args:
         student: the network at the end of its training.
         start: its state before the first step.
-        teacher: the network that it mimics, on the same device, in evaluation mode.
-        held_out: images that it was not trained on, if there are any.
-        share: how far it goes where there are none.
+        referee: has images that it was not trained on; None: there are none, and it goes half the way.
     """
     end = remember(student)
-    if held_out is None:
-        go_(student, start, end, share)
-        return Guarded(share)
-    wanted = classify(teacher, held_out)
+    if referee is None:
+        go_(student, start, end, HALF)
+        return Guarded(HALF)
     lost: dict[float, float] = {}
     for share in SHARES:
         go_(student, start, end, share)
-        lost[share] = divergence(wanted, classify(student, held_out)).mean().item()
+        lost[share] = referee.lost_by(student).mean().item()
     best = min(lost, key=lost.__getitem__)
     go_(student, start, end, best)
-    return Guarded(best, len(held_out), lost)
+    return Guarded(best, len(referee.images), lost)
 
 
 def go_(student: nn.Module, start: State, end: State, share: float) -> None:
@@ -124,18 +111,6 @@ def go_(student: nn.Module, start: State, end: State, share: float) -> None:
         }
     )
     student.eval()
-
-
-def classify(network: nn.Module, few: TinySet) -> Tensor:
-    """Logits for the evaluation view of each image."""
-    device = next(network.parameters()).device
-    with torch.no_grad():
-        return torch.cat(
-            [
-                network(few.centre_views(part.tolist()).to(device, memory_format=torch.channels_last)).float()
-                for part in torch.arange(len(few)).split(BATCH)
-            ]
-        )
 
 
 def remember(network: nn.Module) -> State:

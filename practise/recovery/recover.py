@@ -10,14 +10,13 @@ from practise.pruning.plan import Pruning
 from practise.recovery.budget import within_minutes
 from practise.recovery.guard import (
     Guarded,
-    classify,
-    fixed_share,
     guard_,
     hold_out,
-    part_of,
     remember,
+    says_too_little,
 )
 from practise.recovery.params import RecoveryRecipe
+from practise.recovery.referee import Referee
 from practise.recovery.start import start_recovery
 from practise.recovery.training import Step, ViewBank, recover_
 from practise.resume import Resume
@@ -73,18 +72,12 @@ def recover(
     if not (recipe.guard and recipe.steps):
         history = recover_(student, teacher, training, loss, recipe, resume, bank)
         return Recovered(student.eval(), history, start.chosen, None)
-    share = fixed_share(few, count_classes(teacher, few))
-    if held_out is None and not share:
-        return Recovered(student.eval(), [], start.chosen, Guarded(share).describe())
+    if held_out is None and says_too_little(training, teacher):
+        return Recovered(student.eval(), [], start.chosen, Guarded(0.0).describe())
     before = remember(student)
     history = recover_(student, teacher, training, loss, recipe, resume, bank)
-    guarded = guard_(student, before, teacher, held_out, share)
+    guarded = guard_(student, before, Referee(teacher, held_out) if held_out else None)
     return Recovered(student.eval(), history, start.chosen, guarded.describe())
-
-
-def count_classes(network: nn.Module, few: TinySet) -> int:
-    """How many classes a network tells apart."""
-    return classify(network, part_of(few, [0])).shape[1]
 
 
 def share_out(few: TinySet, recipe: RecoveryRecipe) -> tuple[TinySet, TinySet | None]:

@@ -24,6 +24,7 @@ from practise.pruning.filters import find_readers
 from practise.pruning.plan import Pruning
 from practise.recovery.fitting import fit_best, fit_cautiously
 from practise.recovery.params import RecoveryRecipe
+from practise.recovery.referee import Referee
 from practise.recovery.registry import STARTS
 from practise.recovery.rivals.cd import OFFICIAL, CrossDistillation, refit_layers
 from practise.recovery.rivals.fskd import correct_layers_
@@ -72,7 +73,7 @@ def start_recovery(
             f"recover.start: {recipe.start} does not make up for {pruned}, should be one of {known}"
         )
     teacher = network
-    if recipe.batch_norm == "adapted":
+    if recipe.batch_norm == "adapted" and few.kind == "own":
         views = few.centre_views().to(next(network.parameters()).device)
         teacher = adapt_batch_norm_(copy.deepcopy(network), views, recipe.batch_size)
     return BEGIN[recipe.start](teacher, pruning, few, ridge)
@@ -91,12 +92,21 @@ def from_adaptors(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: Rid
 
 
 def from_fit(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> Start:
-    """Adaptors and batch norm as held-out images say, or neither; cautiously with images of another kind."""
+    """Adaptors and batch norm as images say that they were not fitted on, or neither.
+
+    Images that were made from the network are not fitted to: what enters its layers with them is too far from
+    what they saw in training.
+    """
     dropped = pruning.dropped_blocks
-    if not dropped:
+    if not dropped or few.kind == "made":
         return from_weights(teacher, pruning, few, ridge)
-    fit = fit_best if few.kind == "own" else fit_cautiously
-    fitted = fit(ClosedForm(teacher, dropped, few, ridge), dropped)
+    closed = ClosedForm(teacher, dropped, few, ridge)
+    if few.kind == "own":
+        fitted = fit_best(closed, dropped)
+    elif few.referee is not None:
+        fitted = fit_best(closed, dropped, Referee(teacher, few.referee))
+    else:
+        fitted = fit_cautiously(closed, dropped)
     return Start(fitted.network, teacher, fitted.describe())
 
 

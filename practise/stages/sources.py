@@ -1,6 +1,8 @@
 """Recover at one drop with the images of one source: real ones, other ones, or those that were made."""
 
 import copy
+import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from practise.evaluation.recovered import Recovering, recover_student
 from practise.files import sha256, write_result
 from practise.images import Source, open_source
 from practise.images.manifest import check_disjoint, describe_item, read_listing
-from practise.images.params import SOURCES
+from practise.images.params import SOURCES, ImagesParams
 from practise.images.preprocessing import Preprocessing
 from practise.images.reading import hash_images
 from practise.images.sampling import draw_sample
@@ -35,6 +37,8 @@ from practise.stages.opening import EvaluationImages
 
 BARE = "without recovery"
 """What that is kept under beside the methods'; no method has a name with a space."""
+REFEREES = 200
+"""Images of a third kind that say what helps beyond those that a recovery trains on, at most."""
 
 
 def run(
@@ -69,7 +73,8 @@ def run(
     whole, size = loaded.network.to(device), loaded.preprocessing.image_size
     root, items = draw_images(params, images, num_images, seed, synthesized)
     check_disjoint(items, read_listing(listing).evaluation, f"{params.study.file}: images.{images}")
-    few = open_images(params, images, root, items, loaded.preprocessing, seed)
+    referee = open_referee(params, images, seed, synthesized, loaded.preprocessing)
+    few = open_images(params, images, root, items, loaded.preprocessing, seed, referee)
     evaluation = EvaluationImages(params, listing, loaded.preprocessing)
     ways = {
         method: Recovering(
@@ -80,7 +85,8 @@ def run(
     described = {
         method: [recipe.model_dump() for recipe in (way.recipe, way.ridge)] for method, way in ways.items()
     }
-    hashes = [sha256(path) for path in (teacher, listing, original)] + [item.sha256 for item in items]
+    inputs = (teacher, listing, original, synthesized)
+    hashes = [sha256(path) for path in inputs] + [item.sha256 for item in items]
     views = [few.views.model_dump(), few.kind]
     resume = Resume(out, [network, images, views, num_images, seed, settings.blocks, described, hashes])
     answers, pruning = Answers(resume), Pruning(settings.blocks)
@@ -135,11 +141,36 @@ def draw_images(
 
 
 def open_images(
-    params: Params, images: str, root: Path, items: list[Item], preprocessing: Preprocessing, seed: int
+    params: Params,
+    images: str,
+    root: Path,
+    items: list[Item],
+    preprocessing: Preprocessing,
+    seed: int,
+    referee: TinySet | None,
 ) -> TinySet:
-    """The drawn images, with what they are to a network."""
+    """The drawn images, with what they are to a network, and those that say what helps beyond them."""
     spec = params.images[images]
-    return open_tiny_set(root, items, preprocessing, seed, spec.views, SOURCES[spec.source].kind)
+    few = open_tiny_set(root, items, preprocessing, seed, spec.views, SOURCES[spec.source].kind)
+    return replace(few, referee=referee)
+
+
+def open_referee(
+    params: Params, images: str, seed: int, synthesized: Path, preprocessing: Preprocessing
+) -> TinySet | None:
+    """For images of another kind those that were made from the network, if any were; for these photographs.
+
+    Args: as for `run`, and how the network looks at images.
+    """
+    kind = SOURCES[params.images[images].source].kind
+    if kind == "own":
+        return None
+    if kind == "made":
+        source = open_source("photographs", ImagesParams(source="photographs"))
+    else:
+        source = read_synthesized(synthesized)
+    items = random.Random(seed).sample(source.train, min(REFEREES, len(source.train)))
+    return open_tiny_set(source.root, items, preprocessing, seed) if items else None
 
 
 def find_source(params: Params, images: str, synthesized: Path) -> Source:
