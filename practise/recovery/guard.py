@@ -5,9 +5,9 @@ what a training gives and takes back half of what it harms, and needs no images 
 are images to spare, they say how far to go, or not to go at all.
 
 Images of another kind than the network's own cannot say it, however many there are, but images of a third
-kind can: what helps on photographs and on images that were made from the network, each unlike the other, helps
-on the network's own. Without such a referee half the way is gone here, too, unless images are fewer than
-classes: they say so little of most classes that any step does harm.
+kind can: what helps on photographs and on images that were made from the network, each unlike the other,
+helps on the network's own. Without such a referee half the way is gone here, too, unless images are fewer
+than classes: they say so little of most classes that any step does harm.
 """
 
 import copy
