@@ -166,7 +166,7 @@ def open_referee(
     if kind == "own":
         return None
     if kind == "made":
-        source = open_source("photographs", ImagesParams(source="photographs"))
+        source = open_source("photographs", ImagesParams.model_validate({"source": "photographs"}))
     else:
         source = read_synthesized(synthesized)
     items = random.Random(seed).sample(source.train, min(REFEREES, len(source.train)))
