@@ -29,7 +29,6 @@ from practise.schema import HowMany
 from practise.settings.reading import load_params
 
 if TYPE_CHECKING:
-    from benchmarks.trials import Trials
     from practise.images.tiny_set import TinySet
     from practise.recovery.params import RecoveryRecipe
     from practise.recovery.recover import Recovered
@@ -58,24 +57,16 @@ def run() -> None:
     asked = ask(__doc__.partition("\n")[0])
     prepare_environment(load_params(asked.params_file).device)
     from benchmarks.trials import Trials
-    from practise.evaluation.comparing import Judge
-    from practise.evaluation.logits import read_logits
     from practise.evaluation.oracle import draw_sets_that_meet
     from practise.pruning.plan import Pruning
     from practise.recovery.params import RecoveryRecipe
     from practise.recovery.recover import recover
     from practise.settings.presets.recover import recovery_recipe
-    from practise.stages.opening import EvaluationImages
 
     case = Case(SHARED, asked, {"grid.networks": asked.values()["grid"]["networks"][:1],
                                 "grid.targets": asked.values()["grid"]["targets"][-1:]})  # fmt: skip
-    params, paths, cell = case.params, case.paths, case.cell
     trials = Trials(case)
-    logits = paths.logits(cell.network, cell.images)
-    case.make(logits)
-    evaluation = EvaluationImages(params, paths.images(cell.images), trials.teacher.preprocessing)
-    judge = Judge(*read_logits(logits), evaluation.batches, trials.device)
-    default = recovery_recipe(params, "practise")
+    default = recovery_recipe(case.params, "practise")
     nothing = default.but(steps=0, start="weights", batch_norm="frozen")
     sets = draw_sets_that_meet(trials.goal, SETS)
     table, kept = case.folder / "harm.csv", pd.DataFrame()
@@ -89,7 +80,7 @@ def run() -> None:
             key = (images.name, images.count, seed, " ".join(dropped))
             if key in known:
                 continue
-            few = few or open_images(trials, images, seed)
+            few = few or trials.open(images.name, images.count, seed)
             by = partial(recover, trials.network, Pruning(dropped), few, "mimic", ridge=trials.ridge)
             ours = by(default)
             steps = equal_steps(default, ours, trials.ridge.folds, len(few))
@@ -100,7 +91,7 @@ def run() -> None:
                 DEFAULT: ours,
                 OFFICIAL: by(official),
             }
-            lost = {side: judge.lost_by(one.network) for side, one in networks.items()}
+            lost = {side: trials.judge.lost_by(one.network) for side, one in networks.items()}
             named = dict(zip(("images", "num_images", "seed", "dropped_blocks"), key, strict=True))
             for side, one in lost.items():
                 told = named | {"side": side, "steps": steps} | compared(one, lost[NOTHING], lost[OFFICIAL])
@@ -116,27 +107,6 @@ def sources(case: Case) -> Iterator[Images]:
     params, own = case.params, case.cell.images
     yield from (Images(own, count) for count in params.grid.num_images)
     yield from (Images(name, params.grid.num_images[0]) for name in params.sources.images if name != own)
-
-
-def open_images(trials: "Trials", images: Images, seed: int) -> "TinySet":
-    """Open images as the pipeline's stages do."""
-    from practise.images.params import SOURCES
-    from practise.stages.opening import load_tiny_set
-    from practise.stages.sources import draw_images, open_referee
-    from practise.stages.sources import open_images as open_drawn
-
-    case, params, paths = trials.case, trials.params, trials.case.paths
-    preprocessing = trials.teacher.preprocessing
-    if images.name == trials.cell.images:
-        sample = paths.sample(images.name, images.count, seed)
-        case.make(sample)
-        return load_tiny_set(params, sample, preprocessing, seed)
-    made = paths.synthesized(trials.cell.network)
-    if SOURCES[params.images[images.name].source].kind != "own":
-        case.make(made)
-    referee = open_referee(params, images.name, seed, made, preprocessing)
-    root, items = draw_images(params, images.name, images.count, seed, made)
-    return open_drawn(params, images.name, root, items, preprocessing, seed, referee)
 
 
 def equal_steps(recipe: "RecoveryRecipe", recovered: "Recovered", folds: int, count: int) -> int:

@@ -2,21 +2,25 @@
 
 import time
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 
 from torch import nn
 
 from benchmarks.case import Case
 from practise.evaluation.accuracy import evaluate_accuracy
+from practise.evaluation.comparing import Judge
+from practise.evaluation.logits import read_logits
 from practise.images.tiny_set import TinySet
 from practise.pruning.params import Search
 from practise.pruning.plan import Pruning
 from practise.pruning.selection import Goal, search_blocks, set_goal
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.recover import recover
+from practise.schema import HowMany
 from practise.scoring.params import RidgeRecipe, SgdRecipe
 from practise.scoring.recoverability import ClosedForm, Trained, build_scorer
-from practise.stages.opening import load_tiny_set, stream_evaluation
+from practise.stages.opening import EvaluationImages, load_tiny_set, stream_evaluation
+from practise.stages.sources import draw_images, open_images, open_referee
 
 
 class Trials:
@@ -41,6 +45,34 @@ class Trials:
         self.ridge = RidgeRecipe(**self.params.score.model_dump())
         self.few = cache(self._few)
         self.choose = cache(self._choose)
+
+    @cached_property
+    def judge(self) -> Judge:
+        """Holds networks against the original, on the evaluation images."""
+        logits = self.case.paths.logits(self.cell.network, self.cell.images)
+        self.case.make(logits)
+        listing = self.case.paths.images(self.cell.images)
+        evaluation = EvaluationImages(self.params, listing, self.teacher.preprocessing)
+        return Judge(*read_logits(logits), evaluation.batches, self.device)
+
+    def open(self, images: str, count: HowMany, seed: int) -> TinySet:
+        """Some images to recover with, opened as the pipeline's stages do.
+
+        Args:
+            images: an entry of the section images.
+            count: how many.
+            seed: which.
+        """
+        params, paths, preprocessing = self.params, self.case.paths, self.teacher.preprocessing
+        if images == self.cell.images:
+            sample = paths.sample(images, count, seed)
+            self.case.make(sample)
+            return load_tiny_set(params, sample, preprocessing, seed)
+        made = paths.synthesized(self.cell.network)
+        self.case.make(made)  # without them, photographs have no referee
+        referee = open_referee(params, images, seed, made, preprocessing)
+        root, items = draw_images(params, images, count, seed, made)
+        return open_images(params, images, root, items, preprocessing, seed, referee)
 
     def _few(self, seed: int) -> TinySet:
         """The images that are handed over."""
