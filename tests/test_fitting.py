@@ -12,8 +12,18 @@ from torch import nn
 from practise.images.views import centre_views
 from practise.networks.blocks import drop_blocks_
 from practise.pruning.plan import Pruning
-from practise.recovery.fitting import AS_IT_IS, CAUTIOUS, FIRST, MOST_TRIED, PULLS, STRONGEST, fit_best
+from practise.recovery.fitting import (
+    AS_IT_IS,
+    CAUTIOUS,
+    FIRST,
+    MOST_TRIED,
+    PULLS,
+    STRONGEST,
+    fit_best,
+    fit_cautiously,
+)
 from practise.recovery.params import RecoveryRecipe
+from practise.recovery.referee import Referee, is_clearly_less
 from practise.recovery.start import start_recovery
 from practise.scoring.divergence import divergence
 from practise.scoring.params import RidgeRecipe
@@ -123,6 +133,27 @@ def test_foreign_images_are_fitted_to_cautiously_and_nothing_is_tried_on_them():
     assert start.chosen == {"pull": CAUTIOUS.pull, "matched": False, "tried": []}
     wanted = closed_form(network).absorb(DROPPED, CAUTIOUS).state_dict()
     assert all(torch.equal(value, wanted[name]) for name, value in start.student.state_dict().items())
+
+
+@pytest.mark.parametrize("network", [linear_block_network(), tiny_network()])
+def test_another_fit_to_foreign_images_is_taken_only_where_a_referee_clearly_prefers_it(network):
+    closed, referee = closed_form(network), Referee(network, tiny_set(8))
+    fitted = fit_cautiously(closed, DROPPED, referee)
+    lost = {fit: referee.lost_by(closed.absorb(DROPPED, fit)) for fit in fitted.lost}
+    others = [fit for fit in lost if fit != CAUTIOUS]
+    best = min(others, key=lambda fit: lost[fit].mean().item())
+    cautious = referee.lost_by(closed.absorb(DROPPED, CAUTIOUS))
+    assert fitted.fit == (best if is_clearly_less(lost[best], cautious) else CAUTIOUS)
+    assert fitted.lost[fitted.fit] == pytest.approx(referee.lost_by(fitted.network).mean().item())
+
+
+def test_a_difference_is_clear_beyond_its_standard_error():
+    lost = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    saved = torch.tensor([0.3, 0.1, 0.2, 0.2])
+    error = (saved.std() / 2).item()
+    assert is_clearly_less(lost - saved + saved.mean() - 1.01 * error, lost)
+    assert not is_clearly_less(lost - saved + saved.mean() - 0.99 * error, lost)
+    assert not is_clearly_less(lost[:1] - 1, lost[:1])  # one image has no error
 
 
 def test_adapted_statistics_are_those_of_the_networks_own_images_alone():

@@ -114,6 +114,19 @@ def test_a_guarded_recovery_is_trained_on_the_rest_and_ends_half_way_with_few_im
     assert [step.loss for step in many_images.history] == [step.loss for step in alone.history]
 
 
+def test_it_goes_another_share_than_half_only_where_that_is_clearly_better(monkeypatch):
+    teacher: TinyNet = tiny_network()
+    start, student = moved(teacher, 0.1), moved(teacher, 0.5)
+    referee = Referee(teacher, many(40))
+    for saved, share in ((torch.tensor([1.0, -0.9] * 20), HALF), (torch.tensor([1.0, 0.9] * 20), 0.25)):
+        lost = {at: torch.full((40,), 2.0) - (saved if at == 0.25 else 0) for at in SHARES}
+        told = iter(lost.values())
+        monkeypatch.setattr(referee, "lost_by", lambda network, told=told: next(told))
+        guarded = guard_(copy.deepcopy(student), start.state_dict(), referee)
+        assert guarded.share == share
+        assert guarded.lost == {at: one.mean().item() for at, one in lost.items()}
+
+
 def test_what_is_remembered_is_left_alone_by_training():
     network = tiny_network()
     before, state = values(network), remember(network)
@@ -145,7 +158,8 @@ def test_the_referee_of_images_of_another_kind_judges_their_start_and_how_far_th
     assert recovered.guard["held_out"] == 20
     told = {tried["share"]: tried["kl"] for tried in recovered.guard["tried"]}
     judge = Referee(network, referee)
-    assert judge.lost_by(recovered.network).mean().item() == pytest.approx(min(told.values()), rel=1e-4)
+    share = recovered.guard["share"]
+    assert judge.lost_by(recovered.network).mean().item() == pytest.approx(told[share], rel=1e-4)
     if kind == "made":  # nothing is fitted to them
         assert recovered.start is None
         bare = pruning.apply_(copy.deepcopy(network), 32)

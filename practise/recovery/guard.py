@@ -2,12 +2,12 @@
 
 Fifty images are soon learnt by heart, and then each further step harms all others. Half the way keeps most of
 what a training gives and takes back half of what it harms, and needs no images to be chosen by; where there
-are images to spare, they say how far to go, or not to go at all.
+are images to spare, they may say that another share is clearly better, or no step at all.
 
 Images of another kind than the network's own cannot say it, however many there are, but images of a third
-kind can: what helps on photographs and on images that were made from the network, each unlike the other,
-helps on the network's own. Without such a referee half the way is gone here, too, unless images are fewer
-than classes: they say so little of most classes that any step does harm.
+kind can: what does harm on photographs is seen on images that were made from the network, and the other way
+round. Without such a referee it is half the way, unless images are fewer than classes: they say so little of
+most classes that any step does harm.
 """
 
 import copy
@@ -21,7 +21,7 @@ from torch.utils.data import Subset
 
 from practise.images.tiny_set import TinySet
 from practise.images.views import combine
-from practise.recovery.referee import Referee, classify
+from practise.recovery.referee import Referee, classify, is_clearly_less
 
 FEWEST = 200
 """Images from which on some are held out: fewer cannot tell a harm from their own chance."""
@@ -82,7 +82,7 @@ def says_too_little(few: TinySet, network: nn.Module) -> bool:
 
 
 def guard_(student: nn.Module, start: State, referee: Referee | None) -> Guarded:
-    """Take a trained network back to where it loses least on its way from the start, in place.
+    """Take a trained network back half the way to its start, in place, or to where it clearly loses less.
 
     Args:
         student: the network at the end of its training.
@@ -93,13 +93,15 @@ def guard_(student: nn.Module, start: State, referee: Referee | None) -> Guarded
     if referee is None:
         go_(student, start, end, HALF)
         return Guarded(HALF)
-    lost: dict[float, float] = {}
+    lost: dict[float, Tensor] = {}
     for share in SHARES:
         go_(student, start, end, share)
-        lost[share] = referee.lost_by(student).mean().item()
-    best = min(lost, key=lost.__getitem__)
-    go_(student, start, end, best)
-    return Guarded(best, len(referee.images), lost)
+        lost[share] = referee.lost_by(student)
+    means = {share: one.mean().item() for share, one in lost.items()}
+    best = min(means, key=means.__getitem__)
+    share = best if is_clearly_less(lost[best], lost[HALF]) else HALF
+    go_(student, start, end, share)
+    return Guarded(share, len(referee.images), means)
 
 
 def go_(student: nn.Module, start: State, end: State, share: float) -> None:

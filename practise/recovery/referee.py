@@ -27,6 +27,17 @@ class Referee:
         return divergence(self.wanted, classify(network, self.images))
 
 
+def is_clearly_less(ours: Float[Tensor, " n"], others: Float[Tensor, " n"]) -> bool:
+    """Whether one network loses less than another by more than the standard error of the difference.
+
+    Args:
+        ours: what the one loses on each image.
+        others: what the other loses on the same images.
+    """
+    saved = others - ours
+    return len(saved) > 1 and (saved.mean() > saved.std() / len(saved) ** 0.5).item()
+
+
 def classify(network: nn.Module, few: TinySet) -> Float[Tensor, "n classes"]:
     """Logits for the evaluation view of each image."""
     device = next(network.parameters()).device

@@ -103,10 +103,8 @@ def from_fit(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRec
     closed = ClosedForm(teacher, dropped, few, ridge)
     if few.kind == "own":
         fitted = fit_best(closed, dropped)
-    elif few.referee is not None:
-        fitted = fit_best(closed, dropped, Referee(teacher, few.referee))
     else:
-        fitted = fit_cautiously(closed, dropped)
+        fitted = fit_cautiously(closed, dropped, Referee(teacher, few.referee) if few.referee else None)
     return Start(fitted.network, teacher, fitted.describe())
 
 
