@@ -65,8 +65,8 @@ class Training(Section):
     )
     guard: bool = setting(
         True,
-        "Go half the way from the start to the end of the training; where 200 images or more are handed over, "
-        "some are held out, and another share of the way is gone where that is clearly better on them.",
+        "Go half the way from the start to the end of the training; where 200 images or more are handed "
+        "over, some are held out, and another share of the way is gone where that is clearly better on them.",
         official=False,
     )
     mixing: bool = setting(False, "mimic: blend every view with another by a random share.")
