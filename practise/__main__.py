@@ -2,7 +2,7 @@
 
 import sys
 
-from practise.commands.cli import main
+from practise.commands.entry import main
 
 if __name__ == "__main__":
     sys.exit(main())
