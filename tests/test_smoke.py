@@ -82,13 +82,14 @@ def files_of(tree: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def by_snakemake(tmp_path_factory: pytest.TempPathFactory) -> Run:
     tree = make_tree(tmp_path_factory.mktemp("snakemake"))
-    said = run_well(tree, "snakemake", "--cores", "2", "all")
+    said = run_well(tree, "practise", "demo")
     return Run(tree, said, files_of(tree))
 
 
 @pytest.fixture(scope="module")
 def by_dvc(tmp_path_factory: pytest.TempPathFactory) -> Run:
     tree = make_tree(tmp_path_factory.mktemp("dvc"))
+    run_well(tree, "dvc", "repro")
     said = run_well(tree, "practise", "demo")
     return Run(tree, said, files_of(tree))
 
@@ -117,9 +118,20 @@ def test_dvc_runs_nothing_twice(by_dvc: Run) -> None:
     assert not stages_run(run_well(by_dvc.tree, "dvc", "repro"))
 
 
-def test_the_demo_shows_the_table_and_names_the_picture(by_dvc: Run) -> None:
-    assert (by_dvc.tree / "results/default/tables/schemes.md").read_text() in by_dvc.said
-    assert "results/default/figures/tradeoff.png" in by_dvc.said
+@pytest.mark.parametrize("run", ["by_dvc", "by_snakemake"])
+def test_the_demo_shows_the_table_and_names_the_picture(run: str, request: pytest.FixtureRequest) -> None:
+    tree, said, _ = request.getfixturevalue(run)
+    assert (tree / "results/default/tables/schemes.md").read_text() in said
+    assert "results/default/figures/tradeoff.png" in said
+
+
+def test_the_demo_runs_everything_once(
+    by_dvc: Run, by_snakemake: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(by_snakemake.tree)
+    jobs = len(Pipeline("params.yaml").jobs)
+    assert f"{jobs} of {jobs} jobs ran" in by_snakemake.said
+    assert "Everything is up to date" in by_dvc.said
 
 
 def test_where_any_block_is_enough_the_search_takes_the_most_recoverable(by_dvc: Run) -> None:

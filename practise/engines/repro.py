@@ -7,27 +7,18 @@ sentence or the end of its output is shown.
 import re
 import sys
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter, deque
+from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeElapsedColumn
-from rich.text import Text
 
 from practise.engines import EngineError
 from practise.engines.locks import mend_dvc
 from practise.engines.pipeline import Pipeline
 from practise.engines.processes import started
 from practise.engines.studies import check_seen
+from practise.engines.watching import Pace, shown
 from practise.machine.hardware import is_from_elsewhere
-from practise.progress import describe_seconds
 from practise.settings.grid import Paths
-from practise.stages import STAGES
-
-TRUST_SECONDS = 60
-"""For how long a run weighs the typical times against its own."""
 
 STARTS = re.compile(r"Running stage '(?:[^']*:)?([^':]+)':")
 SKIPS = re.compile(r"Stage '(?:[^']*:)?([^':]+)' (?:didn't change|is cached)")
@@ -112,8 +103,7 @@ class Watch:
         self.num_run = 0
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self.sentences: list[str] = []
-        self._start = self._job_start = time.monotonic()
-        self._seconds: dict[str, list[float]] = defaultdict(list)
+        self._pace, self._job_start = Pace(), time.monotonic()
 
     @property
     def num_done(self) -> int:
@@ -123,15 +113,17 @@ class Watch:
     @property
     def elapsed(self) -> float:
         """Seconds since the start."""
-        return time.monotonic() - self._start
+        return self._pace.elapsed
 
     @property
     def seconds_left(self) -> float:
         """The guess at how many seconds the rest takes, if all of it runs."""
         current = 0.0
         if self.job is not None:
-            current = max(0.0, self._typical(self.stage_of[self.job]) - (time.monotonic() - self._job_start))
-        return current + sum(count * self._typical(stage) for stage, count in self.left.items())
+            current = max(
+                0.0, self._pace.typical(self.stage_of[self.job]) - (time.monotonic() - self._job_start)
+            )
+        return current + sum(count * self._pace.typical(stage) for stage, count in self.left.items())
 
     def read(self, line: str) -> bool:
         """Take in one line of output; whether another job has started."""
@@ -160,46 +152,5 @@ class Watch:
 
     def _end_job(self) -> None:
         if self.job is not None:
-            self._seconds[self.stage_of[self.job]].append(time.monotonic() - self._job_start)
+            self._pace.note(self.stage_of[self.job], time.monotonic() - self._job_start)
             self.job = None
-
-    def _typical(self, stage: str) -> float:
-        """Return a job's usual time: as its likes took in this run, else as typical, at this run's pace."""
-        if times := self._seconds.get(stage):
-            return sum(times) / len(times)
-        runs = list(self._seconds.items())
-        typical = TRUST_SECONDS + sum(STAGES[name].seconds * len(times) for name, times in runs)
-        taken = TRUST_SECONDS + sum(sum(times) for _, times in runs)
-        return STAGES[stage].seconds * taken / typical
-
-
-class Remaining(ProgressColumn):
-    """What runs now, and how long the whole takes yet."""
-
-    def __init__(self, watch: Watch) -> None:
-        super().__init__()
-        self.watch = watch
-
-    def render(self, task: Task) -> Text:
-        """Return the text at the end of the line."""
-        left = f"about {describe_seconds(self.watch.seconds_left)} left" if self.watch.num_run else ""
-        return Text.assemble(f"{left:<22}", (self.watch.job or "", "bold"))
-
-
-@contextmanager
-def shown(watch: Watch) -> Iterator[Callable[[], None]]:
-    """Give a function to call when a job starts: it moves a bar on a terminal, elsewhere it prints a line."""
-    console = Console(stderr=True)
-    if console.is_terminal:
-        columns = (MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), Remaining(watch))
-        with Progress(*columns, console=console, transient=True, refresh_per_second=2) as progress:
-            bar = progress.add_task("", total=watch.total)
-            yield lambda: progress.update(bar, completed=watch.num_done)
-    else:
-        width = len(str(watch.total))
-        yield lambda: print(
-            f"[{watch.num_done + 1:>{width}}/{watch.total}] {watch.job}: {describe_seconds(watch.elapsed)} "
-            f"so far, about {describe_seconds(watch.seconds_left)} left",
-            file=sys.stderr,
-            flush=True,
-        )

@@ -47,12 +47,13 @@ def sync(*, params_file: Path = Path("params.yaml")) -> int:
     return 0
 
 
-def make_agree(pipeline: Pipeline, log_file: Path) -> int:
+def make_agree(pipeline: Pipeline, log_file: Path, is_new: bool = False) -> int:
     """Record in DVC what Snakemake ran, run what neither did, and write Snakemake's notes of it.
 
     Args:
         pipeline: The pipeline.
         log_file: Where everything that DVC and the stages print goes.
+        is_new: Whether DVC knows of no job yet, so that it need not be asked what changed.
 
     Returns:
         How many jobs ran.
@@ -65,8 +66,11 @@ def make_agree(pipeline: Pipeline, log_file: Path) -> int:
         say(sentence)
     snakemake = ("snakemake", "--configfile", str(pipeline.params_file), "--replace-workflow-config")
 
-    say("asking DVC what changed")
-    changed = changed_jobs(pipeline)
+    if is_new:
+        changed = pipeline.jobs
+    else:
+        say("asking DVC what changed")
+        changed = changed_jobs(pipeline)
     say(f"asking Snakemake what it ran ({_count(changed)} changed for DVC)")
     vouched = vouched_outputs(output_of(*snakemake, "--summary", "--", "all"))
     ran = [job for job in changed if vouched.issuperset(job.outs)]
