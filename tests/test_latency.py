@@ -22,7 +22,6 @@ from practise.images.preprocessing import Preprocessing
 from practise.latency import budget as budgets
 from practise.latency import measuring
 from practise.latency.budget import CALM, Budget
-from practise.latency.cache import protocol
 from practise.latency.contention import OtherWork
 from practise.latency.measuring import (
     MOST_COPIES,
@@ -36,6 +35,7 @@ from practise.latency.measuring import (
     summarise,
 )
 from practise.machine import hardware
+from practise.machine.code import protocol
 from practise.networks.cifar import CifarResNet
 from practise.networks.size import count_gmacs
 from practise.networks.teacher import Teacher, save_teacher
@@ -346,7 +346,7 @@ def test_what_another_code_measured_does_not_count_and_comments_are_no_code(tmp_
     def of(name: str, source: str) -> str:
         (tmp_path / name).mkdir()
         (tmp_path / name / "measuring.py").write_text(source)
-        return protocol(tmp_path / name)
+        return protocol(tmp_path / name, without=("params.py",))
 
     first = of("a", '"""One."""\nPASSES = 2\n\n\ndef f():\n    """Do."""\n    return 1\n')
     assert of("b", '"""Other."""\nPASSES = 2  # why\n"""Text."""\ndef f():\n    return 1\n') == first
@@ -354,7 +354,8 @@ def test_what_another_code_measured_does_not_count_and_comments_are_no_code(tmp_
     assert of("d", "PASSES = 2\ndef f():\n    return 2\n") != first
     (tmp_path / "a" / "params.py").write_text("X = 1\n")
     protocol.cache_clear()
-    assert protocol(tmp_path / "a") == first
+    assert protocol(tmp_path / "a", without=("params.py",)) == first
+    assert protocol(tmp_path / "a") != first
 
 
 class FakeClock:

@@ -6,15 +6,14 @@ one measurement: what a pass takes follows from the layers, not from the weights
 measures changes, what was measured by the old one no longer counts.
 """
 
-import ast
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from practise.files import read_result, write_result
+from practise.machine.code import protocol
 
 FOLDER = Path(".practise", "latency")
 """Where this machine's measurements are kept, in the project's folder and out of git."""
@@ -43,34 +42,8 @@ def measure_once(
         made: the circumstances that are written beside it.
         again: measure, also when this machine's measurement was kept.
     """
-    described = json.dumps([what, protocol(ROOM), *depends], sort_keys=True)
+    described = json.dumps([what, protocol(ROOM, without=OTHER), *depends], sort_keys=True)
     kept = FOLDER / f"{what}-{hashlib.sha256(described.encode()).hexdigest()[:16]}.json"
     if again or not kept.is_file():
         write_result(kept, "latency", measure(), made)
     return read_result(kept, "latency")
-
-
-@cache
-def protocol(room: Path) -> str:
-    """A hash of what the code that measures does; comments, docstrings and layout do not count.
-
-    Args:
-        room: the folder that it lies in.
-    """
-    files = sorted(path for path in room.glob("*.py") if path.name not in OTHER)
-    said = {path.name: _statements(path.read_text(encoding="utf-8")) for path in files}
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
-
-
-def _statements(source: str) -> str:
-    """Code without the texts that stand alone in it."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(body := getattr(node, "body", None), list):
-            node.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]
-    return ast.dump(tree)
-
-
-def _is_text(line: ast.AST) -> bool:
-    said = line.value if isinstance(line, ast.Expr) else None
-    return isinstance(said, ast.Constant) and isinstance(said.value, str)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from practise.files import read_result, sha256, write_result
+from practise.files import read_result, write_result
 from practise.machine.circumstances import circumstances
 from practise.scoring.criteria import SCORES, Question
 from practise.scoring.registry import CRITERIA
@@ -41,7 +41,7 @@ def run(
     recipe, made = None, circumstances(params, *keys, seed=seed)
     scores: dict[str, float] = {}
     if criterion.looks:
-        scores, recipe, on_what = look_and_score(params, method, seed, blocks, teacher, sample, out)
+        scores, recipe, on_what = look_and_score(params, method, seed, blocks, teacher, sample)
         made = circumstances(params, *keys, seed=seed, **on_what)
     elif criterion.prunes == "blocks":
         of_set = SCORES[chosen.criterion](Question(blocks, seed, given=chosen.blocks or ()))
@@ -58,32 +58,24 @@ def run(
 
 
 def look_and_score(
-    params: Params, method: str, seed: int, blocks: Sequence[str], teacher: Path, sample: Path, out: Path
+    params: Params, method: str, seed: int, blocks: Sequence[str], teacher: Path, sample: Path
 ) -> tuple[dict[str, float], dict[str, Any], dict[str, Any]]:
     """The scores of a criterion that looks at network and images, its recipe, and what it was computed on.
 
-    A run that was killed goes on where it was.
+    What this machine has found before, for another method or before a kill, is not found again.
     """
     from practise.machine.devices import prepare, resolve_device
     from practise.progress import track
-    from practise.resume import Resume
-    from practise.stages.looking import show
+    from practise.settings.presets.score import score_recipe
+    from practise.stages.scores import kept_scores
 
     prepare(params.device)
-    shown = show(params, method, seed, teacher, sample)
-    recipe = shown.look.recipe
-    described = [recipe.model_dump(), shown.few.views.model_dump()]
-    resume = Resume(out, [method, seed, *described, sha256(teacher), sha256(sample)])
-    scores: dict[str, float] = resume.load() or {}
-    of_set = SCORES[params.methods[method].criterion](Question(blocks, seed, shown.look))
-    for block in track(blocks, "score blocks"):
-        if block not in scores:
-            scores[block] = of_set([block])
-            resume.save_now_and_then(lambda: scores)
-    resume.finish()
+    of_set, recipe = kept_scores(params, method, seed, teacher, sample), score_recipe(params, method)
+    scores = {block: of_set([block]) for block in track(blocks, "score blocks")}
+    of_set.save()
     on_what = {
         "device": resolve_device(params.device.name),
         "dtype": recipe.dtype,
-        "image_size": shown.original.preprocessing.image_size,
+        "image_size": read_result(teacher.with_suffix(".json"), "teacher")["image_size"],
     }
     return scores, recipe.model_dump(), on_what

@@ -21,6 +21,7 @@ from practise.pruning.shares import choose_share, search_share
 from practise.settings.params import Params
 from practise.settings.presets.select import selection_recipe
 from practise.stages import STAGES
+from practise.stages.scores import kept_scores
 
 if TYPE_CHECKING:
     from practise.latency.measuring import Latency
@@ -65,9 +66,10 @@ def run(
     if scored["prunes"] == "filters":
         chosen = choose_filters(params, measured, target_reduction, recipe, teacher)
     else:
-        of_set = joint_score(params, method, seed, teacher, sample)
+        of_set = kept_scores(params, method, seed, teacher, sample)
         measure = measure_sets(params, teacher, hardware, again)
         chosen = choose_blocks(scored, measured, target_reduction, recipe, of_set, measure)
+        of_set.save()
     result = {
         "method": method,
         "target_reduction": target_reduction,
@@ -203,21 +205,3 @@ def macs_without(params: Params, teacher: Path) -> Callable[[float], float]:
     size = original.preprocessing.image_size
     whole = count_gmacs(original.network, size)
     return lambda share: 1 - count_gmacs(prune(original, Pruning(filters_removed=share)), size) / whole
-
-
-def joint_score(
-    params: Params, method: str, seed: int, teacher: Path, sample: Path
-) -> Callable[[Sequence[str]], float]:
-    """What a set of blocks costs by the method's criterion; images are opened when it is first asked."""
-
-    @cache
-    def of_set() -> Callable[[Sequence[str]], float]:
-        from practise.machine.devices import prepare
-        from practise.scoring.criteria import SCORES, Question
-        from practise.stages.looking import show
-
-        prepare(params.device)
-        look = show(params, method, seed, teacher, sample).look
-        return SCORES[params.methods[method].criterion](Question(look.blocks, seed, look))
-
-    return lambda blocks: of_set()(blocks)
