@@ -20,7 +20,7 @@ from practise.recovery.guard import (
     hold_out,
     part_of,
     remember,
-    says_too_little,
+    usual_share,
 )
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.recover import recover
@@ -81,7 +81,7 @@ def test_between_two_states_lie_those_of_the_straight_line():
 def test_it_goes_to_where_the_held_out_images_lose_least(first, last, share):
     teacher: TinyNet = tiny_network()
     start, student = moved(teacher, first), moved(teacher, last)
-    guarded = guard_(student, start.state_dict(), Referee(teacher, many(40)))
+    guarded = guard_(student, start.state_dict(), HALF, Referee(teacher, many(40)))
     assert (guarded.share, guarded.held_out) == (share, 40)
     assert guarded.lost is not None and list(guarded.lost) == list(SHARES)
     assert guarded.lost[share] == min(guarded.lost.values()) < 1e-6
@@ -93,7 +93,7 @@ def test_without_images_to_judge_by_it_goes_half_the_way():
     teacher = tiny_network()
     start, student = moved(teacher, 0.5), moved(teacher, 0.1)
     half = values(start).lerp(values(student), HALF)
-    guarded = guard_(student, start.state_dict(), None)
+    guarded = guard_(student, start.state_dict(), HALF, None)
     assert guarded.describe() == {"share": HALF, "held_out": 0, "tried": []}
     assert torch.allclose(values(student), half)
 
@@ -122,7 +122,7 @@ def test_it_goes_another_share_than_half_only_where_that_is_clearly_better(monke
         lost = {at: torch.full((40,), 2.0) - (saved if at == 0.25 else 0) for at in SHARES}
         told = iter(lost.values())
         monkeypatch.setattr(referee, "lost_by", lambda network, told=told: next(told))
-        guarded = guard_(copy.deepcopy(student), start.state_dict(), referee)
+        guarded = guard_(copy.deepcopy(student), start.state_dict(), HALF, referee)
         assert guarded.share == share
         assert guarded.lost == {at: one.mean().item() for at, one in lost.items()}
 
@@ -139,8 +139,8 @@ def test_images_of_another_kind_say_too_little_where_classes_are_more(kind):
     network, few = tiny_network(), replace(tiny_set(8), kind=kind)
     classes = network(few.centre_views([0])).shape[1]
     assert 1 < classes <= len(few)
-    assert not says_too_little(few, network)
-    assert says_too_little(part_of(few, range(classes - 1)), network) == (kind != "own")
+    assert usual_share(few, network) == HALF
+    assert usual_share(part_of(few, range(classes - 1)), network) == (HALF if kind == "own" else 0.0)
 
 
 def test_nothing_of_foreign_images_is_held_out_however_many_there_are():
@@ -159,6 +159,7 @@ def test_the_referee_of_images_of_another_kind_judges_their_start_and_how_far_th
     told = {tried["share"]: tried["kl"] for tried in recovered.guard["tried"]}
     judge = Referee(network, referee)
     share = recovered.guard["share"]
+    assert share == 0.0 or told[share] < told[0.0]  # fewer images than classes: nothing is usual
     assert judge.lost_by(recovered.network).mean().item() == pytest.approx(told[share], rel=1e-4)
     if kind == "made":  # nothing is fitted to them
         assert recovered.start is None

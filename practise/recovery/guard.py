@@ -76,30 +76,38 @@ def part_of(few: TinySet, indices: Sequence[int]) -> TinySet:
     return replace(few, images=images, labels=few.labels[indices])
 
 
-def says_too_little(few: TinySet, network: nn.Module) -> bool:
-    """Whether images of another kind are fewer than the classes that a network tells apart."""
-    return few.kind != "own" and len(few) < classify(network, part_of(few, [0])).shape[1]
+def usual_share(few: TinySet, network: nn.Module) -> float:
+    """The share of the way that is gone unless another is clearly better.
+
+    Args:
+        few: the images that are trained on.
+        network: the original, which knows how many classes there are.
+    """
+    if few.kind != "own" and len(few) < classify(network, part_of(few, [0])).shape[1]:
+        return 0.0
+    return HALF
 
 
-def guard_(student: nn.Module, start: State, referee: Referee | None) -> Guarded:
-    """Take a trained network back half the way to its start, in place, or to where it clearly loses less.
+def guard_(student: nn.Module, start: State, usual: float, referee: Referee | None) -> Guarded:
+    """Take a trained network back to the usual share of its way, in place, or to where it clearly loses less.
 
     Args:
         student: the network at the end of its training.
         start: its state before the first step.
-        referee: has images that it was not trained on; None: there are none, and it goes half the way.
+        usual: the share.
+        referee: has images that it was not trained on, if there are any.
     """
     end = remember(student)
     if referee is None:
-        go_(student, start, end, HALF)
-        return Guarded(HALF)
+        go_(student, start, end, usual)
+        return Guarded(usual)
     lost: dict[float, Tensor] = {}
     for share in SHARES:
         go_(student, start, end, share)
         lost[share] = referee.lost_by(student)
     means = {share: one.mean().item() for share, one in lost.items()}
     best = min(means, key=means.__getitem__)
-    share = best if is_clearly_less(lost[best], lost[HALF]) else HALF
+    share = best if is_clearly_less(lost[best], lost[usual]) else usual
     go_(student, start, end, share)
     return Guarded(share, len(referee.images), means)
 

@@ -13,7 +13,7 @@ from practise.recovery.guard import (
     guard_,
     hold_out,
     remember,
-    says_too_little,
+    usual_share,
 )
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.referee import Referee
@@ -72,11 +72,12 @@ def recover(
     if not (recipe.guard and recipe.steps):
         history = recover_(student, teacher, training, loss, recipe, resume, bank)
         return Recovered(student.eval(), history, start.chosen, None)
-    if held_out is None and says_too_little(training, teacher):
-        return Recovered(student.eval(), [], start.chosen, Guarded(0.0).describe())
+    usual = usual_share(training, teacher)
+    if held_out is None and not usual:
+        return Recovered(student.eval(), [], start.chosen, Guarded(usual).describe())
     before = remember(student)
     history = recover_(student, teacher, training, loss, recipe, resume, bank)
-    guarded = guard_(student, before, Referee(teacher, held_out) if held_out else None)
+    guarded = guard_(student, before, usual, Referee(teacher, held_out) if held_out else None)
     return Recovered(student.eval(), history, start.chosen, guarded.describe())
 
 
