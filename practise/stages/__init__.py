@@ -70,31 +70,31 @@ def _filled(keys: Iterable[str], find: Callable[[str], str | None]) -> list[str]
 NETWORK, IMAGES, METHOD = "networks.{network}", "images.{images}", "methods.{method}"
 
 STAGES: Mapping[str, Stage] = {
-    "hardware": Stage(("out",), reads=("device",), seconds=7),
+    "hardware": Stage(("out",), reads=("device",), seconds=4),
     "images": Stage(("out",), reads=(IMAGES,), opens=("data.root",), seconds=2, torch=False),
     "teacher": Stage(
         ("weights", "card"),
         reads=(NETWORK, "teacher", "device", "images.{head}"),
         opens=("images", "data.root"),  # which images the head is fitted on stands in another key
-        seconds=35,
+        seconds=22,
     ),
     "original": Stage(
-        ("out", "logits"), reads=(NETWORK, IMAGES, "evaluate", "device"), opens=("data.root",), seconds=11
+        ("out", "logits"), reads=(NETWORK, IMAGES, "evaluate", "device"), opens=("data.root",), seconds=5
     ),
     "sample": Stage(("out",), reads=(IMAGES,), opens=("data.root",), seconds=1, torch=False),
-    "latency": Stage(("out",), reads=(NETWORK, "latency", "device"), seconds=140, timed=True),
+    "latency": Stage(("out",), reads=(NETWORK, "latency", "device"), seconds=102, timed=True),
     "score": Stage(
         ("out",),
         reads=(NETWORK, IMAGES, METHOD, "score", "device"),
         opens=("data.root",),
-        seconds=2,
+        seconds=1,
         torch=False,
     ),
     "select": Stage(
         ("out",),
         reads=(METHOD, "select", "score", "latency", "device"),
         opens=(IMAGES, "data.root"),
-        seconds=20,
+        seconds=5,
         timed=True,
         torch=False,
     ),
@@ -102,13 +102,13 @@ STAGES: Mapping[str, Stage] = {
         ("student", "card", "history"),
         reads=(NETWORK, IMAGES, METHOD, "recover", "score", "device"),
         opens=("data.root",),
-        seconds=18,
+        seconds=8,
     ),
     "evaluate": Stage(
         ("out", "lost", "latency"),
         reads=(NETWORK, IMAGES, "evaluate", "device"),
         opens=("latency", "data.root"),  # shapes the latency, whose keys are those of the stage of that name
-        seconds=14,
+        seconds=3.5,
         timed=True,
     ),
     "rank": Stage(
@@ -119,13 +119,13 @@ STAGES: Mapping[str, Stage] = {
             *("score", "select", "recover", "evaluate", "device"),
         ),
         opens=("data.root",),
-        seconds=80,
+        seconds=88,
     ),
     "synthesize": Stage(
         ("out", "sheet"),
         reads=(NETWORK, "synthesize", "sources.blocks", "sources.images", "device"),
         opens=("images",),  # of what kind they are
-        seconds=120,
+        seconds=91,
     ),
     "sources": Stage(
         ("out",),
@@ -134,11 +134,11 @@ STAGES: Mapping[str, Stage] = {
             *("score", "recover", "evaluate", "device"),
         ),
         opens=("images.{sources.evaluation}", "data.root"),
-        seconds=38,
+        seconds=18,
     ),
     "tables": Stage(
         ("out",), reads=("grid", "methods", "networks", "rank", "sources"), seconds=2, torch=False
     ),
-    "figures": Stage(("out",), reads=(), seconds=14, torch=False),
+    "figures": Stage(("out",), reads=(), seconds=13, torch=False),
 }
 """Every stage, in the order of the pipeline."""
