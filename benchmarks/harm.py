@@ -68,11 +68,12 @@ def run() -> None:
     trials = Trials(case)
     default = recovery_recipe(case.params, "practise")
     nothing = default.but(steps=0, start="weights", batch_norm="frozen")
-    sets = draw_sets_that_meet(trials.goal, SETS)
     table, kept = case.folder / "harm.csv", pd.DataFrame()
     if table.is_file():
         kept = parse_frame(table.read_text(encoding="utf-8"))
     rows: list[dict[str, Any]] = kept.to_dict("records")
+    begun = dict.fromkeys(row["dropped_blocks"] for row in rows)  # another measurement would draw others
+    sets = [tuple(names.split()) for names in begun] or draw_sets_that_meet(trials.goal, SETS)
     known = {(row["images"], row["num_images"], row["seed"], row["dropped_blocks"]) for row in rows}
     for images, seed in itertools.product(sources(case), trials.seeds):
         few: TinySet | None = None
