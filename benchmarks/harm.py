@@ -72,8 +72,9 @@ def run() -> None:
     if table.is_file():
         kept = parse_frame(table.read_text(encoding="utf-8"))
     rows: list[dict[str, Any]] = kept.to_dict("records")
-    begun = dict.fromkeys(row["dropped_blocks"] for row in rows)  # another measurement would draw others
-    sets = [tuple(names.split()) for names in begun] or draw_sets_that_meet(trials.goal, SETS)
+    begun = [tuple(names.split()) for names in dict.fromkeys(row["dropped_blocks"] for row in rows)]
+    drawn = draw_sets_that_meet(trials.goal, SETS)  # another measurement draws others
+    sets = list(dict.fromkeys([*begun, *drawn]))[:SETS]
     known = {(row["images"], row["num_images"], row["seed"], row["dropped_blocks"]) for row in rows}
     for images, seed in itertools.product(sources(case), trials.seeds):
         few: TinySet | None = None
