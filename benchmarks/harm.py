@@ -158,10 +158,12 @@ def show(case: Case, frame: pd.DataFrame, described: str) -> None:
                 for what, heading in (("top1", "top-1"), ("kl", "KL")):
                     row[f"Worse than {other}, {heading}"] = worse(runs, f"{what}_gain_over_{other}")
             rows.append(row)
+    seeds = frame.groupby(["images", "num_images"])["seed"].nunique()
+    fewer = f"{seeds.min()} to " if seeds.min() < seeds.max() else ""
+    told = f"{fewer}{count_of('seed', seeds.max())}"
     notes = [
         described,
-        f"{frame['dropped_blocks'].nunique()} random sets that meet the target, "
-        f"{count_of('seed', frame['seed'].nunique())} of images.",
+        f"{frame['dropped_blocks'].nunique()} random sets that meet the target, {told} of images.",
         "Worse: of how many networks it was, by more than a standard error over the evaluation images.",
         "Official takes as many steps as cost what the default's start and training cost together.",
         machine_line(case.hardware, case.params.device.threads),
