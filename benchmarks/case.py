@@ -208,6 +208,12 @@ def one_cell(asked: Asked) -> dict[str, Any]:
     }
 
 
+def one_network(asked: Asked) -> dict[str, Any]:
+    """Changes that leave one network of a grid and its last target."""
+    grid = asked.values()["grid"]
+    return {"grid.networks": grid["networks"][:1], "grid.targets": grid["targets"][-1:]}
+
+
 def main(run: Any) -> None:
     """Run a benchmark; a mistake that the user can mend is one sentence and exit code 2."""
     try:

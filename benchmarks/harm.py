@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from benchmarks.case import SHARED, Case, ask, main
+from benchmarks.case import SHARED, Case, ask, main, one_network
 from benchmarks.report import machine_line, publish
 from practise.evaluation.lost import Lost, standard_error
 from practise.files import write_text
@@ -63,8 +63,7 @@ def run() -> None:
     from practise.recovery.recover import recover
     from practise.settings.presets.recover import recovery_recipe
 
-    case = Case(SHARED, asked, {"grid.networks": asked.values()["grid"]["networks"][:1],
-                                "grid.targets": asked.values()["grid"]["targets"][-1:]})  # fmt: skip
+    case = Case(SHARED, asked, one_network(asked))
     trials = Trials(case)
     default = recovery_recipe(case.params, "practise")
     nothing = default.but(steps=0, start="weights", batch_norm="frozen")

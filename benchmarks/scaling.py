@@ -13,7 +13,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from benchmarks.case import SHARED, Case, ask, main
+from benchmarks.case import SHARED, Case, ask, main, one_network
 from benchmarks.report import machine_line, publish
 from practise.files import write_text
 from practise.machine.devices import prepare_environment
@@ -35,8 +35,7 @@ def run() -> None:
     from practise.recovery.recover import recover
     from practise.settings.presets.recover import recovery_recipe
 
-    case = Case(SHARED, asked, {"grid.networks": asked.values()["grid"]["networks"][:1],
-                                "grid.targets": asked.values()["grid"]["targets"][-1:]})  # fmt: skip
+    case = Case(SHARED, asked, one_network(asked))
     trials = Trials(case)
     recipes = {"default": recovery_recipe(case.params, "practise"), "official": RecoveryRecipe.official()}
     dropped, _ = trials.choose(case.params.select.search, trials.seeds[0])

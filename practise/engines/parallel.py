@@ -7,16 +7,14 @@ end of the output is shown.
 
 import os
 import re
-import sys
 import time
 from collections import Counter, defaultdict, deque
 from pathlib import Path
 
 from practise.engines import EngineError
 from practise.engines.pipeline import Pipeline
-from practise.engines.processes import started
 from practise.engines.repro import TAIL_LINES
-from practise.engines.watching import Pace, shown
+from practise.engines.watching import Pace, follow
 from practise.stages import STAGES
 
 COUNTED = re.compile(r"(\w+)\s+(\d+)\s*")
@@ -37,25 +35,10 @@ def make_side_by_side(pipeline: Pipeline, log_file: Path) -> int:
     Raises:
         EngineError: A job failed, or another Snakemake is at work here.
     """
-    log_file.parent.mkdir(parents=True, exist_ok=True)
     watch = Watch(len(pipeline.jobs), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
     options = ("--configfile", str(pipeline.params_file), "--replace-workflow-config", "--cores", "all")
     command = ("snakemake", *options, "--rerun-incomplete", "--show-failed-logs", "--", "all")
-    with (
-        open(log_file, "w", encoding="utf-8") as log,
-        shown(watch) as show,
-        started(*command) as process,
-    ):
-        assert process.stdout is not None
-        for line in process.stdout:
-            log.write(line)
-            log.flush()
-            if watch.read(line):
-                show()
-        code = process.wait()
-    if code:
-        if not watch.sentences:  # a defect: its traceback is all that there is to tell
-            print(*watch.tail, sep="\n", file=sys.stderr)
+    if follow(watch, log_file, *command):
         raise EngineError(
             "\n".join([f"Snakemake failed; the whole output is in {log_file}", *watch.sentences])
         )

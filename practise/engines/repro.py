@@ -14,9 +14,8 @@ from pathlib import Path
 from practise.engines import EngineError
 from practise.engines.locks import mend_dvc
 from practise.engines.pipeline import Pipeline
-from practise.engines.processes import started
 from practise.engines.studies import check_seen
-from practise.engines.watching import Pace, shown
+from practise.engines.watching import Pace, follow
 from practise.machine.hardware import is_from_elsewhere
 from practise.settings.grid import Paths
 
@@ -45,24 +44,9 @@ def reproduce(
     check_seen(pipeline)
     for sentence in mend_dvc(pipeline.file):
         print(f"practise: {sentence}", file=sys.stderr)
-    log_file.parent.mkdir(parents=True, exist_ok=True)
     watch = Watch(pipeline)
     addresses = [f"{pipeline.file}:{target}" for target in targets] or [str(pipeline.file)]
-    with (
-        open(log_file, "w", encoding="utf-8") as log,
-        shown(watch) as show,
-        started("dvc", "repro", *options, *addresses) as process,
-    ):
-        assert process.stdout is not None
-        for line in process.stdout:
-            log.write(line)
-            log.flush()
-            if watch.read(line):
-                show()
-        code = process.wait()
-    if code:
-        if not watch.sentences:  # a defect: its traceback is all that there is to tell
-            print(*watch.tail, sep="\n", file=sys.stderr)
+    if follow(watch, log_file, "dvc", "repro", *options, *addresses):
         raise EngineError(watch.describe_failure(log_file))
     return watch.num_run
 

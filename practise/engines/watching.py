@@ -2,15 +2,17 @@
 
 import sys
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeElapsedColumn
 from rich.text import Text
 
+from practise.engines.processes import started
 from practise.progress import describe_seconds
 from practise.stages import STAGES
 
@@ -50,10 +52,17 @@ class Watched(Protocol):
     Attributes:
         total: How many jobs there are.
         num_run: How many have been started.
+        tail: The last lines that were printed.
+        sentences: What the stages said of mistakes.
     """
 
     total: int
     num_run: int
+    tail: deque[str]
+    sentences: list[str]
+
+    def read(self, line: str) -> bool:
+        """Take in one line of output; whether a job has started."""
 
     @property
     def job(self) -> str | None:
@@ -70,6 +79,34 @@ class Watched(Protocol):
     @property
     def seconds_left(self) -> float:
         """The guess at how many seconds the rest takes."""
+
+
+def follow(watch: Watched, log_file: Path, *command: str) -> int:
+    """Run a tool, keep what it prints in a log, show how far it is, and return its exit code.
+
+    Where it fails without a sentence, which is a defect, the end of its output is printed.
+
+    Args:
+        watch: Reads the output.
+        log_file: The log.
+        command: The tool and its arguments.
+    """
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        open(log_file, "w", encoding="utf-8") as log,
+        shown(watch) as show,
+        started(*command) as process,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            log.write(line)
+            log.flush()
+            if watch.read(line):
+                show()
+        code = process.wait()
+    if code and not watch.sentences:
+        print(*watch.tail, sep="\n", file=sys.stderr)
+    return code
 
 
 class Remaining(ProgressColumn):
