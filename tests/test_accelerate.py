@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,14 @@ from practise.acceleration import accelerate as acceleration
 from practise.acceleration.accelerated import DEFAULT, Accelerated, summarise, tell_recovery
 from practise.acceleration.asked import find_labels, find_view
 from practise.commands.cli import main
-from practise.errors import ImageError, NetworkError, PractiseError, SelectionError, UsageError
+from practise.errors import (
+    DeviceError,
+    ImageError,
+    NetworkError,
+    PractiseError,
+    SelectionError,
+    UsageError,
+)
 from practise.latency.budget import Budget
 from practise.latency.measuring import Latency
 from practise.networks.cifar import CifarResNet
@@ -203,6 +211,11 @@ class Wordy(nn.Module):
             "latency_reduction: is 22, should be a share between 0 and 1, such as 0.22",
         ),
         ({"batch_size": 0}, UsageError, "batch_size: is 0, should be at least 1"),
+        (
+            {"latency_device": "tpu"},
+            DeviceError,
+            "latency_device: unknown device 'tpu' (known: auto, cpu, cuda). Did you mean 'cpu'?",
+        ),
         ({"steps": -1}, UsageError, "steps: is -1, should be at least 0"),
         ({"max_minutes": 0}, UsageError, "max_minutes: is 0, should be greater than 0"),
         ({"mean": [0.5]}, UsageError, "mean: has 1 values, should have one for each of three channels"),
@@ -378,7 +391,7 @@ USED = "should be a folder that is empty or not there yet"
         ({"out": "shelf"}, f"'shelf' holds 'a', {USED}"),
         (
             {"device": "gpu"},
-            "device.name: unknown device 'gpu' (known: auto, cpu, cuda). Did you mean 'cuda'?",
+            "accelerate: --device: unknown device 'gpu' (known: auto, cpu, cuda). Did you mean 'cuda'?",
         ),
         ({"threads": "0"}, "accelerate: --threads: is 0, should be at least 1"),
         ({"image_size": "0"}, "image_size: is 0, should be at least 1"),
@@ -402,3 +415,17 @@ def test_a_mistake_on_the_command_line_is_a_sentence_and_exit_code_2(
         torch.use_deterministic_algorithms(False)
     assert capsys.readouterr().err == f"practise: {message}\n"
     assert not (tmp_path / "fast").exists()
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("counted")
+def test_what_is_timed_on_the_cpu_is_recovered_on_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    timed = []
+
+    def watched(*arguments: Any) -> dict[str, Latency]:
+        timed.append(arguments[3].type)
+        return count_weights(*arguments)
+
+    monkeypatch.setattr(acceleration, "measure_with", watched)
+    faster = quickly(tiny_network(), device="cuda", latency_device="cpu")
+    assert set(timed) == {faster.setting["device"]} == {"cpu"}

@@ -26,16 +26,22 @@ PACE = Pace(train=0.01, forward=0.001, blocks=9)
 IMAGES = 656
 
 
-def hours(params: Params) -> dict[str, float]:
-    """The forecast at one pace for all networks."""
-    return foretell(
-        params, dict.fromkeys(params.grid.networks, PACE), dict.fromkeys(params.grid.images, IMAGES)
-    )
+def hours(params: Params, clock: Pace = PACE) -> dict[str, float]:
+    """The forecast at one pace for all networks, and at another where latency is measured."""
+    paces, clocks = (dict.fromkeys(params.grid.networks, pace) for pace in (PACE, clock))
+    return foretell(params, paces, clocks, dict.fromkeys(params.grid.images, IMAGES))
 
 
 def fitting(params: Params) -> float:
     """Seconds of a start that fits, on 50 images."""
     return (MOST_TRIED * params.score.folds + 1) * 50 * PACE.forward
+
+
+def test_latency_is_timed_at_the_pace_of_its_own_device() -> None:
+    params = make_params()
+    told, slow = hours(params), hours(params, Pace(train=0.0, forward=3 * PACE.forward, blocks=9))
+    assert slow["latency"] == pytest.approx(3 * told["latency"])
+    assert slow["recover"] == told["recover"] and slow["evaluate"] > told["evaluate"]
 
 
 def test_hours_are_images_times_pace() -> None:

@@ -62,8 +62,9 @@ def accelerate(
     preprocessing: Preprocessing | None = None,
     # whose latency counts
     batch_size: int = 1,
-    device: str = "auto",
+    latency_device: str | None = None,
     # how it is done
+    device: str = "auto",
     steps: int | None = None,
     recover_minutes: float | None = None,
     seed: int = 0,
@@ -89,7 +90,8 @@ def accelerate(
         std: Likewise.
         preprocessing: All three at once, and how images are resized and cropped, where that is known.
         batch_size: Images in a forward pass whose latency counts.
-        device: `auto` (the GPU where there is one), `cpu` or `cuda`.
+        latency_device: Where the network will run, so what is timed: `cpu`, `cuda` or `auto`; None: `device`.
+        device: What scores and recovers: `auto` (the GPU where there is one), `cpu` or `cuda`.
         steps: Optimisation steps of the recovery; None: the recipe's.
         recover_minutes: What the training may take instead: as many steps as fit.
         seed: Draws folds, views and batches.
@@ -111,7 +113,8 @@ def accelerate(
     if recover_minutes is not None:
         recipe = replace(recipe, recover=recipe.recover.but(minutes=recover_minutes))
     view, view_from = find_view(model, preprocessing, image_size, mean, std)
-    where = resolve_device(device)
+    where = resolve_device(device, "device")
+    timed_on = where if latency_device is None else resolve_device(latency_device, "latency_device")
     original = copy.deepcopy(model).to(where, torch.float32, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     num_classes = count_classes(original, view.image_size)
     pictures = open_given(images, view)
@@ -125,7 +128,8 @@ def accelerate(
     print(describe_cost(max_minutes, measurements), file=sys.stderr, flush=True)
 
     def measure(networks: Mapping[str, nn.Module]) -> dict[str, Latency]:
-        return measure_with(recipe.latency, networks, view.image_size, where, budget)
+        networks = {name: copy.deepcopy(network) for name, network in networks.items()}  # timing moves them
+        return measure_with(recipe.latency, networks, view.image_size, timed_on, budget)
 
     choice = choose_blocks(original, blocks, few, latency_reduction, recipe, measure)
     dropped = choice.chosen.dropped_blocks
@@ -145,7 +149,7 @@ def accelerate(
         start=recovered.start,
         steps=len(recovered.history),
         guard=recovered.guard,
-        setting=describe_setting(recipe.latency, view.image_size, where),
+        setting=describe_setting(recipe.latency, view.image_size, timed_on),
         params_before=count_params(original),
         params_after=count_params(student),
         num_images=len(few),

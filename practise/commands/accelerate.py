@@ -19,6 +19,7 @@ def accelerate(
     foreign: bool = False,
     image_size: int | None = None,
     batch_size: int = 1,
+    latency_device: str | None = None,
     device: str = "auto",
     threads: int | None = None,
     seed: int = 0,
@@ -39,7 +40,8 @@ def accelerate(
         foreign: The images are of another kind than the network will see; it is changed more cautiously.
         image_size: Side of the square input in pixels; the network's own when not given.
         batch_size: Images in a forward pass.
-        device: auto (the GPU where there is one), cpu or cuda.
+        latency_device: Where the network will run, so what is timed: cpu, cuda or auto; --device when not given.
+        device: What scores and recovers: auto (the GPU where there is one), cpu or cuda.
         threads: CPU threads; torch's own choice when not given.
         seed: Draws views and batches.
         steps: Optimisation steps of the recovery; 60 when not given.
@@ -66,7 +68,7 @@ def accelerate(
         raise UsageError(f"accelerate: --threads: is {threads}, should be at least 1")
     check_free(out, force)
     find_folder(images)
-    where = resolve_device(device)
+    where = resolve_device(device, "accelerate: --device")
     wanted = {"name": where.type, "threads": threads or torch.get_num_threads()}
     prepare(DeviceParams.model_validate(wanted))
     described = {"library": library, "architecture": architecture, "weights": weights}
@@ -80,6 +82,7 @@ def accelerate(
         preprocessing=find_preprocessing(spec, "accelerate"),
         image_size=image_size,
         batch_size=batch_size,
+        latency_device=latency_device,
         device=device,
         seed=seed,
         steps=steps,

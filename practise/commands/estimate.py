@@ -38,6 +38,7 @@ from practise.settings.params import Params
 from practise.settings.presets.recover import recovery_recipe
 from practise.settings.presets.score import ridge_recipe, score_recipe
 from practise.settings.presets.select import measures_time
+from practise.stages.timing import timed_device
 
 BATCH = {"cpu": 32, "cuda": 64}
 """Images in a measured step, by kind of device."""
@@ -94,8 +95,11 @@ class Work:
 
 def estimate(params: Params) -> int:
     """Say how many hours the stages take on this machine, from a few measured steps."""
-    device = resolve_device(params.device.name)
+    device, timed = resolve_device(params.device.name), timed_device(params)
     paces = {name: measure_pace(params, name, device) for name in params.grid.networks}
+    clocks = paces
+    if timed != device:
+        clocks = {name: measure_pace(params, name, timed) for name in params.grid.networks}
     evaluated = {name: count_evaluation(params, name) for name in params.grid.images}
     for name, pace in paces.items():
         print(
@@ -105,7 +109,7 @@ def estimate(params: Params) -> int:
     for name, count in evaluated.items():
         if count is None:
             print(f"{name}: is missing, so {ASSUMED} evaluation images are assumed")
-    hours = foretell(params, paces, {name: count or ASSUMED for name, count in evaluated.items()})
+    hours = foretell(params, paces, clocks, {name: count or ASSUMED for name, count in evaluated.items()})
     runs = {stage: len(outputs) for stage, outputs in first_outputs(params).items()}
     frame = pd.DataFrame({"runs": {stage: runs[stage] for stage in hours}, "hours": hours})
     print(frame.to_string(float_format=lambda value: f"{value:.2f}"))
@@ -181,12 +185,15 @@ def count_handed_over(params: Params, images: str, num_images: HowMany) -> int:
     return count_train(images, params.images[images], params.data)
 
 
-def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) -> dict[str, float]:
+def foretell(
+    params: Params, paces: dict[str, Pace], clocks: dict[str, Pace], evaluated: dict[str, int]
+) -> dict[str, float]:
     """Hours of each stage.
 
     Args:
         params: the params.
         paces: what an image takes, by network.
+        clocks: the same where latency is measured.
         evaluated: evaluation images, by source.
     """
     seconds: defaultdict[str, float] = defaultdict(float)
@@ -194,12 +201,15 @@ def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) 
     def spend(stage: str, network: str, work: Work) -> None:
         seconds[stage] += work.seconds(paces[network])
 
+    def spend_timing(stage: str, network: str, pairs: float) -> None:
+        seconds[stage] += pairs * timed.seconds(clocks[network])
+
     rounds = params.latency.rounds * (1 if params.latency.precision is None else PRECISE)
     timed = Work(passed=(PASSES + 1) * rounds * params.latency.batch_size)
     for network in params.grid.networks:
         wanted = params.latency.thinner or ()
         pairs = paces[network].blocks + 1 + THINNER_TRIES * len(wanted) + sum(one >= 1 for one in wanted)
-        spend("latency", network, timed * 2 * pairs)
+        spend_timing("latency", network, 2 * pairs)
         for images in params.grid.images:
             spend("original", network, Work(passed=evaluated[images]))
     grid = cells(params)
@@ -209,10 +219,10 @@ def foretell(params: Params, paces: dict[str, Pace], evaluated: dict[str, int]) 
         spend("recover", cell.network, recovering(params, cell.method, cell))
         spend("evaluate", cell.network, Work(passed=evaluated[cell.images]))
     for network, *_ in {layers_left(params, cell) for cell in grid}:
-        spend("evaluate", network, timed * 2)
+        spend_timing("evaluate", network, 2)
     chosen = [cell for cell in grid if measures_time(params, cell.method, cell.target)]
     for network, *_ in {layers_left(params, cell) for cell in chosen}:
-        spend("select", network, timed * 2 * SETS_TRIED)
+        spend_timing("select", network, 2 * SETS_TRIED)
     rank, sources, made = params.rank, params.sources, params.synthesize
     for trial in rank_trials(params):
         each = recovering(params, rank.method, trial)

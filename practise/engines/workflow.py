@@ -90,8 +90,16 @@ class Plan(Pipeline):
     @property
     def gpus_per_job(self) -> int:
         """How many GPUs a stage that computes takes: one, where it computes on a GPU."""
-        name = self.params.device.name
-        return int(name == "cuda" or (name == "auto" and has_gpu()))
+        return _count_gpus(self.params.device.name)
+
+    @property
+    def gpus_per_timing(self) -> int:
+        """The same of a stage that does nothing but measure time."""
+        return _count_gpus(self.params.latency.device or self.params.device.name)
+
+
+def _count_gpus(device: str) -> int:
+    return int(device == "cuda" or (device == "auto" and has_gpu()))
 
 
 def _leave(sentences: str) -> NoReturn:

@@ -1,12 +1,16 @@
 """The section `latency` of a params file: how latency is measured."""
 
-from practise.machine.params import Dtype
+from practise.machine.params import DeviceName, Dtype
 from practise.schema import Count, List, Positive, Section, Target, Whole, setting
 
 
 class LatencyParams(Section):
     """How latency is measured."""
 
+    device: DeviceName | None = setting(
+        None,
+        "Where the network will run, so what is timed; null: `device.name`, which computes everything else.",
+    )
     batch_size: Count = setting(1, "Images in a forward pass; targets refer to it.")
     also: List[Count] | None = setting(
         None, "Further batch sizes at which the recovered network is measured and reported; null: none."

@@ -33,11 +33,12 @@ class DeviceSettings(Protocol):
         """Number of CPU threads."""
 
 
-def resolve_device(name: str) -> "torch.device":
+def resolve_device(name: str, key: str = "device.name") -> "torch.device":
     """Return the device that a name stands for.
 
     Args:
         name: `auto` (the GPU where there is one), `cpu` or `cuda`.
+        key: Where it was asked for.
 
     Raises:
         DeviceError: The name is unknown, or `cuda` is asked for where torch sees no GPU.
@@ -45,14 +46,14 @@ def resolve_device(name: str) -> "torch.device":
     import torch
 
     if name not in DEVICES:
-        raise DeviceError(f"device.name: {unknown('device', name, DEVICES)}")
+        raise DeviceError(f"{key}: {unknown('device', name, DEVICES)}")
     if name == "cpu":
         return torch.device("cpu")
     if torch.cuda.is_available():
         return torch.device("cuda", 0)
     if name == "cuda":
         raise DeviceError(
-            "device.name: 'cuda' is asked for, but torch sees no GPU on this machine; set it to auto or cpu"
+            f"{key}: 'cuda' is asked for, but torch sees no GPU on this machine; set it to auto or cpu"
         )
     return torch.device("cpu")
 

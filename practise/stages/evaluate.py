@@ -91,7 +91,7 @@ def run(
         pooled = {name: asdict(pool([look[name] for look in looks])) for name in networks}
         result = {**timing.setting, **pooled}
         if params.latency.also:
-            result["also"] = measure_also(params.latency, networks, size, device)
+            result["also"] = measure_also(params.latency, networks, size, timing.device)
         return result
 
     measured = timing.once(

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from practise.latency.cache import measure_once
@@ -23,6 +24,13 @@ from practise.networks.teacher import Teacher
 from practise.pruning.plan import Pruning
 from practise.pruning.students import prune
 from practise.settings.params import Params
+
+
+def timed_device(params: Params) -> torch.device:
+    """Where the network will run, so what is timed."""
+    if params.latency.device is None:
+        return resolve_device(params.device.name)
+    return resolve_device(params.latency.device, "latency.device")
 
 
 class Timing:
@@ -40,7 +48,7 @@ class Timing:
         self, params: Params, original: Teacher, hardware: Path, keys: list[str], *, again: bool = False
     ) -> None:
         self.params, self.original, self.again = params, original, again
-        self.device, self.size = resolve_device(params.device.name), original.preprocessing.image_size
+        self.device, self.size = timed_device(params), original.preprocessing.image_size
         self.setting = describe_setting(params.latency, self.size, self.device)
         self.blocks: list[str] = original.card["blocks"]
         self.alike = alike_blocks(original.network, self.blocks, self.size)

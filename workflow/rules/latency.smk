@@ -14,7 +14,7 @@ rule latency:
         ENVIRONMENT
     threads: MACHINE
     resources:
-        gpu=GPU,
+        gpu=PLAN.gpus_per_timing,
     params:
         file=PARAMS_FILE,
         section=section("latency"),
