@@ -40,7 +40,7 @@ def accelerate(
         foreign: The images are of another kind than the network will see; it is changed more cautiously.
         image_size: Side of the square input in pixels; the network's own when not given.
         batch_size: Images in a forward pass.
-        latency_device: Where the network will run, so what is timed: cpu, cuda or auto; --device when not given.
+        latency_device: Where the network will run, and so what is timed: cpu, cuda or auto; else --device.
         device: What scores and recovers: auto (the GPU where there is one), cpu or cuda.
         threads: CPU threads; torch's own choice when not given.
         seed: Draws views and batches.
