@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import ablation, end_to_end, harm, latency, train_vit, variants
+from benchmarks import ablation, end_to_end, harm, latency, synthesis, train_vit, variants
 from benchmarks.case import Asked, Case, one_cell, setting
 from benchmarks.report import gflop_of, matmul_gflops
 from practise.errors import ParamsError
@@ -21,6 +21,7 @@ from practise.recovery.params import RecoveryRecipe
 from practise.recovery.recover import Recovered
 from practise.resume import Resume
 from practise.settings.reading import load_params
+from practise.synthesis.params import SynthesisRecipe
 
 ROOT = Path(__file__).parents[1]
 STUDIES = ["params.yaml", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("studies/*/params.yaml"))]
@@ -65,6 +66,14 @@ def test_each_variant_differs_from_the_default_in_one_thing(batch_norm: str) -> 
     assert [len(keys) for keys in changed.values()] == [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2]
     others = {variant.search: variant.recipe for variant in tried if variant.search != "lowest"}
     assert others == {"knapsack": default, "progressive": default}
+
+
+@pytest.mark.parametrize("coarse", [0.0, 0.5])
+def test_each_way_to_make_images_is_another(coarse: float) -> None:
+    recipe = SynthesisRecipe(coarse=coarse)
+    tried = synthesis.variants(recipe)
+    assert tried[synthesis.WHOLE] == recipe
+    assert len({made.model_dump_json() for made in tried.values()}) == len(tried)
 
 
 def test_a_network_is_compared_image_by_image() -> None:

@@ -23,7 +23,7 @@ from practise.recovery.fitting import (
     fit_cautiously,
 )
 from practise.recovery.params import RecoveryRecipe
-from practise.recovery.referee import Referee, is_clearly_less
+from practise.recovery.referee import ERRORS, Referee
 from practise.recovery.start import start_recovery
 from practise.scoring.divergence import divergence
 from practise.scoring.params import RidgeRecipe
@@ -143,17 +143,19 @@ def test_another_fit_to_foreign_images_is_taken_only_where_a_referee_clearly_pre
     others = [fit for fit in lost if fit != CAUTIOUS]
     best = min(others, key=lambda fit: lost[fit].mean().item())
     cautious = referee.lost_by(closed.absorb(DROPPED, CAUTIOUS))
-    assert fitted.fit == (best if is_clearly_less(lost[best], cautious) else CAUTIOUS)
+    assert fitted.fit == (best if referee.prefers(lost[best], cautious) else CAUTIOUS)
     assert fitted.lost[fitted.fit] == pytest.approx(referee.lost_by(fitted.network).mean().item())
 
 
-def test_a_difference_is_clear_beyond_its_standard_error():
+@pytest.mark.parametrize("kind", ["own", "foreign", "made"])
+def test_a_difference_is_clear_beyond_its_standard_error_or_twice_that_on_other_images(kind):
+    referee = Referee(tiny_network(), replace(tiny_set(4), kind=kind))
     lost = torch.tensor([1.0, 2.0, 3.0, 4.0])
     saved = torch.tensor([0.3, 0.1, 0.2, 0.2])
-    error = (saved.std() / 2).item()
-    assert is_clearly_less(lost - saved + saved.mean() - 1.01 * error, lost)
-    assert not is_clearly_less(lost - saved + saved.mean() - 0.99 * error, lost)
-    assert not is_clearly_less(lost[:1] - 1, lost[:1])  # one image has no error
+    error = ERRORS[kind] * (saved.std() / 2).item()
+    assert referee.prefers(lost - saved + saved.mean() - 1.01 * error, lost)
+    assert not referee.prefers(lost - saved + saved.mean() - 0.99 * error, lost)
+    assert not referee.prefers(lost[:1] - 1, lost[:1])  # one image has no error
 
 
 def test_adapted_statistics_are_those_of_the_networks_own_images_alone():

@@ -10,7 +10,15 @@ from torch import nn
 from practise.errors import NetworkError
 from practise.images.preprocessing import Preprocessing
 from practise.synthesis.params import SynthesisRecipe
-from practise.synthesis.synthesis import Synthesizer, divergence, statistics_distance, total_variation
+from practise.synthesis.synthesis import (
+    Synthesizer,
+    absolute_distance,
+    blur,
+    divergence,
+    relative_distance,
+    shifted_strides,
+    total_variation,
+)
 
 PREPROCESSING = Preprocessing(16, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3), "bilinear", 1.0)
 RECIPE = SynthesisRecipe(
@@ -90,8 +98,45 @@ def test_the_distance_is_nothing_for_the_very_statistics_and_grows_with_a_shift(
     layer = nn.BatchNorm2d(3)
     x = torch.randn(8, 3, 5, 5, generator=torch.Generator().manual_seed(0)) * 2 + 1
     layer.running_mean, layer.running_var = x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0)
-    assert statistics_distance(x, layer).item() == pytest.approx(0, abs=1e-5)
-    assert statistics_distance(x + 2, layer).item() == pytest.approx(2 * 3**0.5, rel=1e-4)
+    assert absolute_distance(x, layer).item() == pytest.approx(0, abs=1e-5)
+    assert absolute_distance(x + 2, layer).item() == pytest.approx(2 * 3**0.5, rel=1e-4)
+    assert relative_distance(x, layer).item() == pytest.approx(0, abs=1e-5)
+    assert relative_distance(x + 2, layer).item() == pytest.approx(1, rel=0.1)  # a standard deviation is 2
+
+
+def test_a_relative_distance_heeds_no_channel_more_for_its_scale():
+    x = torch.randn(8, 2, 5, 5, generator=torch.Generator().manual_seed(0))
+    scale = torch.tensor([1.0, 100.0])[:, None, None]
+    layer, scaled = nn.BatchNorm2d(2, eps=0.0), nn.BatchNorm2d(2, eps=0.0)
+    scaled.running_var = scale.flatten() ** 2
+    assert relative_distance(x * scale, scaled).item() == pytest.approx(
+        relative_distance(x, layer).item(), rel=1e-4
+    )
+
+
+def test_a_low_pass_filter_keeps_even_ground_and_takes_away_a_checkerboard():
+    even = torch.full((1, 3, 6, 6), 0.7)
+    assert torch.allclose(blur(even, 0.7), even)
+    board = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(1, 3, 3, 3)
+    assert blur(board, 0.7).abs().max() < 0.2
+    point = torch.zeros(1, 1, 8, 8)
+    point[..., 0, 0] = 1
+    spread = blur(point, 0.7)
+    assert spread.sum().item() == pytest.approx(1)
+    assert spread[0, 0, 0, -1] == spread[0, 0, 0, 1] > spread[0, 0, 1, 1] > 0
+
+
+def test_strided_convolutions_start_elsewhere_in_the_block_alone():
+    strided, whole = nn.Conv2d(3, 4, 1, stride=2), nn.Conv2d(3, 4, 1)
+    x = torch.randn(1, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    straight, dense = strided(x), whole(x)
+    starts = [strided(x.roll((down, right), (2, 3))) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+    with shifted_strides(nn.Sequential(strided, whole), torch.Generator().manual_seed(1)):
+        seen = [strided(x) for _ in range(20)]
+        assert torch.equal(whole(x), dense)
+    assert all(any(torch.equal(one, start) for start in starts) for one in seen)
+    assert any(not torch.equal(one, straight) for one in seen)
+    assert torch.equal(strided(x), straight)
 
 
 def test_total_variation_is_the_mean_squared_difference_of_pixels_that_touch():

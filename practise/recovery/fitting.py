@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from practise.networks.batch_norm import batch_norms
-from practise.recovery.referee import Referee, is_clearly_less
+from practise.recovery.referee import Referee
 from practise.scoring.recoverability import ClosedForm, Fit
 
 AS_IT_IS = Fit(None)
@@ -98,6 +98,6 @@ def fit_cautiously(closed: ClosedForm, dropped: Sequence[str], referee: Referee 
     if referee is None:
         return cautious
     best, lost = fit_best(closed, dropped, referee), referee.lost_by(cautious.network)
-    if is_clearly_less(referee.lost_by(best.network), lost):
+    if referee.prefers(referee.lost_by(best.network), lost):
         return best
     return replace(cautious, lost=best.lost | {CAUTIOUS: lost.mean().item()})

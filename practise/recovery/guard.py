@@ -21,7 +21,7 @@ from torch.utils.data import Subset
 
 from practise.images.tiny_set import TinySet
 from practise.images.views import combine
-from practise.recovery.referee import Referee, classify, is_clearly_less
+from practise.recovery.referee import Referee, classify
 
 FEWEST = 200
 """Images from which on some are held out: fewer cannot tell a harm from their own chance."""
@@ -107,7 +107,7 @@ def guard_(student: nn.Module, start: State, usual: float, referee: Referee | No
         lost[share] = referee.lost_by(student)
     means = {share: one.mean().item() for share, one in lost.items()}
     best = min(means, key=means.__getitem__)
-    share = best if is_clearly_less(lost[best], lost[usual]) else usual
+    share = best if referee.prefers(lost[best], lost[usual]) else usual
     go_(student, start, end, share)
     return Guarded(share, len(referee.images), means)
 

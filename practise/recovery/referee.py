@@ -4,11 +4,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from practise.images.params import Kind
 from practise.images.tiny_set import TinySet
 from practise.scoring.divergence import divergence
 
 BATCH = 64
 """Images in a forward pass."""
+ERRORS: dict[Kind, float] = {"own": 1.0, "foreign": 2.0, "made": 2.0}
+"""By how many standard errors one network must lose less than another, on images of each kind, to be preferred.
+
+Images of another kind than the network's own say less of these, so that they must say it louder.
+"""
 
 
 class Referee:
@@ -26,16 +32,15 @@ class Referee:
         """KL(original ‖ network) of each image's class probabilities, in nats."""
         return divergence(self.wanted, classify(network, self.images))
 
+    def prefers(self, ours: Float[Tensor, " n"], others: Float[Tensor, " n"]) -> bool:
+        """Whether one network clearly loses less than another: beyond the error of the paired difference.
 
-def is_clearly_less(ours: Float[Tensor, " n"], others: Float[Tensor, " n"]) -> bool:
-    """Whether one network loses less than another by more than the standard error of the difference.
-
-    Args:
-        ours: what the one loses on each image.
-        others: what the other loses on the same images.
-    """
-    saved = others - ours
-    return len(saved) > 1 and (saved.mean() > saved.std() / len(saved) ** 0.5).item()
+        Args:
+            ours: what the one loses on each image.
+            others: what the other loses on each.
+        """
+        saved, errors = others - ours, ERRORS[self.images.kind]
+        return len(saved) > 1 and (saved.mean() > errors * saved.std() / len(saved) ** 0.5).item()
 
 
 def classify(network: nn.Module, few: TinySet) -> Float[Tensor, "n classes"]:

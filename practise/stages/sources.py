@@ -15,7 +15,7 @@ from practise.evaluation.recovered import Recovering, recover_student
 from practise.files import sha256, write_result
 from practise.images import Source, open_source
 from practise.images.manifest import check_disjoint, describe_item, read_listing
-from practise.images.params import SOURCES, ImagesParams
+from practise.images.params import SOURCES, ImagesParams, Kind
 from practise.images.preprocessing import Preprocessing
 from practise.images.reading import hash_images
 from practise.images.sampling import draw_sample
@@ -165,12 +165,13 @@ def open_referee(
     kind = SOURCES[params.images[images].source].kind
     if kind == "own":
         return None
-    if kind == "made":
+    others: Kind = "foreign" if kind == "made" else "made"
+    if others == "foreign":
         source = open_source("photographs", ImagesParams.model_validate({"source": "photographs"}))
     else:
         source = read_synthesized(synthesized)
     items = random.Random(seed).sample(source.train, min(REFEREES, len(source.train)))
-    return open_tiny_set(source.root, items, preprocessing, seed) if items else None
+    return open_tiny_set(source.root, items, preprocessing, seed, kind=others) if items else None
 
 
 def find_source(params: Params, images: str, synthesized: Path) -> Source:

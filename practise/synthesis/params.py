@@ -15,7 +15,20 @@ class SynthesisRecipe(Section):
     classification: NotNegative = setting(
         1.0, "Weight of the cross-entropy with a class; 0: batch norm's statistics alone."
     )
-    statistics: Positive = setting(0.1, "Weight of the distance of batch norm's statistics.")
+    statistics: Positive = setting(10.0, "Weight of the distance of batch norm's statistics.")
+    distance: Literal["relative", "absolute"] = setting(
+        "relative",
+        "How it is told: relative (in standard deviations of each channel) or absolute (the authors', which "
+        "heeds the layers and channels of large values).",
+    )
+    low_pass: NotNegative = setting(
+        0.7,
+        "Standard deviation in pixels of the blur through which the network sees the images while they are "
+        "made; 0: none.",
+    )
+    shifted_strides: bool = setting(
+        True, "Whether strided convolutions start at another of the pixels that they skip in each step."
+    )
     total_variation: NotNegative = setting(
         5.0, "Weight of the mean squared difference of neighbouring pixels."
     )

@@ -2,12 +2,23 @@
 
 DeepInversion (Yin et al. 2020) optimises pixels until the network is sure of a class and every batch norm
 sees the statistics that it saw in training; total variation keeps the pixels calm, random shifts and flips
-keep them from fitting one position, and half of the way goes at half the resolution. Its authors start from
-noise; from dead leaves, a few dozen steps give images that are of more use. Adaptive DeepInversion rewards
-images on which a student disagrees with the network. Without the classification what is left is the lighter
-variant that looks at batch norm alone. A network without batch norm keeps no statistics to ask for.
+keep them from fitting one position, and half of the way goes at half the resolution.
+
+What helps is judged by what the images recover, never by how sure the network is of them
+(`benchmarks/synthesis.py`). The authors of DeepInversion start from noise; from dead leaves, a few dozen
+steps give images that are of more use. Statistics count in standard deviations of their channel. The
+network sees the images through a low-pass filter (as in SynQ, Kim et al. 2025), so that fine patterns which
+only fool it do not pay, and strided convolutions take turns with the pixels that they skip (Genie, Jeon et
+al. 2023), so that no checkerboard does.
+
+Adaptive DeepInversion rewards images on which a student disagrees with the network. Without the
+classification what is left is the lighter variant that looks at batch norm alone. A network without batch
+norm keeps no statistics to ask for.
 """
 
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -128,13 +139,15 @@ class Synthesizer:
         optimizer = torch.optim.Adam([pixels], self.recipe.lr, betas=(0.5, 0.9))
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
         black, white = (self.preprocessing.normalise(pixels.new_full((3, 1, 1), end)) for end in (0.0, 1.0))
-        for _ in range(steps):
-            optimizer.zero_grad()
-            self.loss(self.move(pixels, generator), labels).backward()
-            optimizer.step()
-            schedule.step()
-            with torch.no_grad():
-                pixels.clamp_(black, white)
+        strides = shifted_strides(self.network, generator) if self.recipe.shifted_strides else nullcontext()
+        with strides:
+            for _ in range(steps):
+                optimizer.zero_grad()
+                self.loss(self.move(pixels, generator), labels).backward()
+                optimizer.step()
+                schedule.step()
+                with torch.no_grad():
+                    pixels.clamp_(black, white)
         return pixels.detach()
 
     def move(self, pixels: Float[Tensor, "n 3 h w"], generator: torch.Generator) -> Float[Tensor, "n 3 h w"]:
@@ -147,20 +160,22 @@ class Synthesizer:
     def loss(self, images: Float[Tensor, "n 3 h w"], labels: Int64[Tensor, " n"]) -> Tensor:
         """What the images are to make small."""
         recipe = self.recipe
-        logits, distance = self.look(images)
+        seen = blur(images, recipe.low_pass) if recipe.low_pass else images
+        logits, distance = self.look(seen)
         loss = recipe.statistics * distance + recipe.total_variation * total_variation(images)
         if recipe.classification:
             loss = loss + recipe.classification * functional.cross_entropy(logits, labels)
         if self.ask_student is not None:
-            loss = loss - recipe.competition * divergence(logits, self.ask_student(images))
+            loss = loss - recipe.competition * divergence(logits, self.ask_student(seen))
         return loss
 
     def look(self, images: Float[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n k"], Tensor]:
         """The network's logits, and how far the statistics of these images are from those that it knows."""
         distances: list[Tensor] = []
+        tell_distance = DISTANCES[self.recipe.distance]
 
         def compare(name: str, x: Tensor) -> None:
-            distances.append(statistics_distance(x.float(), self.layers[name]))
+            distances.append(tell_distance(x.float(), self.layers[name]))
 
         with entering(self.network, self.layers, compare):
             logits = self.ask(images)
@@ -174,12 +189,67 @@ class Synthesizer:
         return (255 * (pixels * std + mean)).round().clamp(0, 255).to(torch.uint8)
 
 
-def statistics_distance(x: Float[Tensor, "n c ..."], layer: _BatchNorm) -> Tensor:
+def absolute_distance(x: Float[Tensor, "n c ..."], layer: _BatchNorm) -> Tensor:
     """‖mean − running mean‖ + ‖variance − running variance‖ over the channels of what enters a batch norm."""
+    mean, variance = mean_and_variance(x)
+    return (mean - layer.running_mean).norm() + (variance - layer.running_var).norm()
+
+
+def relative_distance(x: Float[Tensor, "n c ..."], layer: _BatchNorm) -> Tensor:
+    """((mean − running mean) / σ)² + (standard deviation / σ − 1)² with σ the running one; channels' mean."""
     assert layer.running_mean is not None and layer.running_var is not None
+    mean, variance = mean_and_variance(x)
+    expected = (layer.running_var + layer.eps).sqrt()
+    moved = (mean - layer.running_mean) / expected
+    return (moved.square() + ((variance + layer.eps).sqrt() / expected - 1).square()).mean()
+
+
+DISTANCES = {"absolute": absolute_distance, "relative": relative_distance}
+
+
+def mean_and_variance(x: Float[Tensor, "n c ..."]) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"]]:
+    """Of each channel."""
     of_channels = [dimension for dimension in range(x.ndim) if dimension != 1]
     variance, mean = torch.var_mean(x, of_channels, correction=0)
-    return (mean - layer.running_mean).norm() + (variance - layer.running_var).norm()
+    return mean, variance
+
+
+def blur(images: Float[Tensor, "n c h w"], sigma: float) -> Float[Tensor, "n c h w"]:
+    """The images after a Gaussian low-pass filter that goes round the edges, as shifts do.
+
+    Args:
+        images: the images.
+        sigma: standard deviation of the filter, in pixels.
+    """
+    reach = math.ceil(2 * sigma)
+    places = torch.arange(-reach, reach + 1, device=images.device)
+    weights = torch.exp(-places.square() / (2 * sigma**2))
+    weights, channels = (weights / weights.sum()).to(images.dtype), images.shape[1]
+    for kernel in (weights.view(1, 1, -1, 1), weights.view(1, 1, 1, -1)):
+        down, right = kernel.shape[2] // 2, kernel.shape[3] // 2
+        padded = functional.pad(images, (right, right, down, down), mode="circular")
+        images = functional.conv2d(padded, kernel.expand(channels, 1, -1, -1), groups=channels)
+    return images
+
+
+@contextmanager
+def shifted_strides(network: nn.Module, generator: torch.Generator) -> Iterator[None]:
+    """Inside the block, what enters a strided convolution is shifted by less than a stride, at random.
+
+    Args:
+        network: has the convolutions.
+        generator: draws the shifts.
+    """
+
+    def shift(layer: nn.Conv2d, args: tuple[Tensor]) -> tuple[Tensor]:
+        shifts = [int(torch.randint(1 - step, step, (), generator=generator)) for step in layer.stride]
+        return (args[0].roll(shifts, dims=(2, 3)),)
+
+    with ExitStack() as hooks:
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d) and max(layer.stride) > 1:
+                hooks.enter_context(layer.register_forward_pre_hook(shift))
+        yield
 
 
 def total_variation(images: Float[Tensor, "n c h w"]) -> Tensor:
