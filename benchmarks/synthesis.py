@@ -2,13 +2,14 @@
 
     python -m benchmarks.synthesis --params-file studies/cifar10-resnet56/params.yaml
 
-Random sets of blocks that meet the study's last target are dropped, and the network is trained on fifty images
-that were made without one ingredient after the other; dead leaves that nothing was done to and real images
-are the two ends. It starts from the original's weights and goes the whole way, so that the images alone decide.
-A run that was interrupted goes on.
+Random sets of blocks that meet the study's last target are dropped, and the network is trained on fifty
+images that were made without one ingredient after the other; dead leaves that nothing was done to and real
+images are the two ends. It starts from the original's weights and goes the whole way, so that the images
+alone decide. A run that was interrupted goes on.
 """
 
 import itertools
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -128,11 +129,12 @@ def show(case: Case, frame: pd.DataFrame, described: str) -> None:
     paired = frame.pivot(index=["seed", "dropped_blocks"], columns="images", values="kl")
     rows, more = [], {}
     for title, runs in frame.groupby("images", sort=False):
-        difference = paired[title] - paired[WHOLE]
-        more[title] = difference.mean(), standard_error(difference.to_numpy())
-        rows.append({"Images": title, "Top-1 %": mean_and_std(runs["top1"], 1),
-                     "KL": mean_and_std(runs["kl"], 3),
-                     "KL more than the recipe": "{:+.3f} ± {:.3f}".format(*more[title])})  # fmt: skip
+        row = {"Images": title, "Top-1 %": mean_and_std(runs["top1"], 1), "KL": mean_and_std(runs["kl"], 3)}
+        rows.append(row)
+        if title != WHOLE:
+            difference = paired[title] - paired[WHOLE]
+            more[title] = difference.mean(), standard_error(difference.to_numpy()) or math.nan
+            row["KL more than the recipe"] = "{:+.3f} ± {:.3f}".format(*more[title])
     sets, seeds = frame["dropped_blocks"].nunique(), count_of("seed", frame["seed"].nunique())
     notes = [
         described,

@@ -26,7 +26,10 @@ STRONGEST, FIRST = PULLS[:2]
 MOST_TRIED = 4 + len(PULLS)
 """Fits that are tried at most: none, the first pull, one weaker and one stronger, and all of them matched."""
 CAUTIOUS = Fit(30.0)
-"""The fit to images of another kind where nothing says which is best: it never harmed."""
+"""The fit to images of another kind where nothing says which is best.
+
+It helped four of five networks a lot, and harmed one, which loses little without blocks, by a hundredth of that.
+"""
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,17 @@ def fit_cautiously(closed: ClosedForm, dropped: Sequence[str], referee: Referee 
     Args:
         closed: fits the network to them.
         dropped: the blocks.
-        referee: has images of a third kind; where another fit clearly loses less on them, it is taken.
+        referee: has images of a third kind; nothing is fitted where that loses less on them, and another fit
+            is taken where it clearly does.
     """
-    cautious = Fitted(closed.absorb(dropped, CAUTIOUS), CAUTIOUS, {})
+    usual = Fitted(closed.absorb(dropped, CAUTIOUS), CAUTIOUS, {})
     if referee is None:
-        return cautious
-    best, lost = fit_best(closed, dropped, referee), referee.lost_by(cautious.network)
+        return usual
+    best, lost = fit_best(closed, dropped, referee), referee.lost_by(usual.network)
+    tried = best.lost | {CAUTIOUS: lost.mean().item()}
+    if tried[AS_IT_IS] < tried[CAUTIOUS]:
+        usual = Fitted(closed.absorb(dropped, AS_IT_IS), AS_IT_IS, {})
+        lost = referee.lost_by(usual.network)
     if referee.prefers(referee.lost_by(best.network), lost):
-        return best
-    return replace(cautious, lost=best.lost | {CAUTIOUS: lost.mean().item()})
+        usual = best
+    return replace(usual, lost=tried)

@@ -11,7 +11,7 @@ from practise.scoring.divergence import divergence
 BATCH = 64
 """Images in a forward pass."""
 ERRORS: dict[Kind, float] = {"own": 1.0, "foreign": 2.0, "made": 2.0}
-"""By how many standard errors one network must lose less than another, on images of each kind, to be preferred.
+"""By how many standard errors a network must lose less than another to be preferred, on images of each kind.
 
 Images of another kind than the network's own say less of these, so that they must say it louder.
 """
