@@ -40,6 +40,7 @@ WHOLE, LEAVES, REAL = "the recipe", "dead leaves as they are", "real images"
 
 def variants(recipe: SynthesisRecipe) -> dict[str, SynthesisRecipe]:
     """The recipe, and without each of its ingredients, by title."""
+    first = "at full resolution alone" if recipe.coarse else "first at half the resolution"
     return {
         WHOLE: recipe,
         "absolute statistics": recipe.but(distance="absolute", statistics=0.1),
@@ -50,7 +51,7 @@ def variants(recipe: SynthesisRecipe) -> dict[str, SynthesisRecipe]:
         ),
         "no classes": recipe.but(classification=0.0),
         "from noise": recipe.but(start="noise"),
-        "the other number of resolutions": recipe.but(coarse=0.0 if recipe.coarse else 0.5),
+        first: recipe.but(coarse=0.0 if recipe.coarse else 0.5),
         "twice the steps": recipe.but(steps=2 * recipe.steps),
     }
 

@@ -28,7 +28,7 @@ MOST_TRIED = 4 + len(PULLS)
 CAUTIOUS = Fit(30.0)
 """The fit to images of another kind where nothing says which is best.
 
-It helped four of five networks a lot, and harmed one, which loses little without blocks, by a hundredth of that.
+It helped four of five networks a lot, and harmed one that loses little without blocks by a hundredth of it.
 """
 
 
