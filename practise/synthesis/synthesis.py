@@ -191,6 +191,7 @@ class Synthesizer:
 
 def absolute_distance(x: Float[Tensor, "n c ..."], layer: _BatchNorm) -> Tensor:
     """‖mean − running mean‖ + ‖variance − running variance‖ over the channels of what enters a batch norm."""
+    assert layer.running_mean is not None and layer.running_var is not None
     mean, variance = mean_and_variance(x)
     return (mean - layer.running_mean).norm() + (variance - layer.running_var).norm()
 
