@@ -92,14 +92,20 @@ def further_batches(frame: pd.DataFrame) -> list[str]:
     return [column.removeprefix(REDUCTION_AT) for column in found if not column.endswith("_std")]
 
 
-def best(means: pd.Series, digits: int) -> set[str]:
-    """Return the names of the highest values; those that print alike are all the best.
+def ahead(means: pd.Series, spreads: pd.Series) -> Any:
+    """Return the name of the mean that is above every other by more than their difference spreads, or None.
 
-    >>> sorted(best(pd.Series({"kd": 70.32, "cd": 70.28, "mir": 68.7}), digits=1))
-    ['cd', 'kd']
+    Args:
+        means: Over seeds, by name.
+        spreads: Their standard deviations; NaN for a single seed, which tells nothing of it.
+
+    >>> ahead(pd.Series({"kd": 70.3, "cd": 69.9, "mir": 68.7}), pd.Series({"kd": 0.1, "cd": 0.2, "mir": 0.9}))
+    'kd'
+    >>> ahead(pd.Series({"kd": 70.3, "cd": 69.9}), pd.Series({"kd": 0.5, "cd": 0.2}))
     """
-    shown = means.dropna().round(digits)
-    return set(shown.index[shown == shown.max()])
+    first, *others = means.dropna().sort_values(ascending=False).index
+    leads = [means[first] - means[other] > math.hypot(spreads[first], spreads[other]) for other in others]
+    return first if others and all(leads) else None
 
 
 def groups(frame: pd.DataFrame, keys: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:

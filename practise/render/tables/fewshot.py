@@ -15,14 +15,14 @@ from practise.render.tables.captions import (
 )
 from practise.render.tables.schemes import FAR, OFF_TARGET, off_target_note
 from practise.render.tidy import SETTING as TIDY_SETTING
-from practise.render.tidy import best, groups
+from practise.render.tidy import ahead, groups
 from practise.schema import HowMany
 
 SETTING = {"Network": "network", "Images": "images", "Target": "target_reduction"}
 
 
 def render_fewshot(frame: pd.DataFrame) -> RenderedTable:
-    """Return the table: a row per method, a column per number of images, the best of a setting in bold.
+    """Return the table: a row per method, a column per number of images, one that leads in bold.
 
     Args:
         frame: The frame of `frames.fewshot_frame`.
@@ -36,13 +36,13 @@ def render_fewshot(frame: pd.DataFrame) -> RenderedTable:
         rows.append(words | {_heading(count): original for count in counts})
         for (target,), cells in groups(everywhere, ("target_reduction",)):
             words = {"Network": source[0], "Images": source[1], "Target": target_title(target)}
-            means = cells.groupby(["num_images", "method"])["top1"].mean()
-            winners = {count: best(means[count], 1) for count in counts if len(means[count]) > 1}
+            top1s = cells.groupby(["num_images", "method"])["top1"]
+            means, spreads = top1s.mean(), top1s.std()
+            leader = {count: ahead(means[count], spreads[count]) for count in counts}
             for (method,), own in groups(cells, ("method",)):
                 by_count = {count: own[own["num_images"] == count] for count in counts}
                 top1 = {
-                    _heading(count): _top1(some, method in winners.get(count, ()))
-                    for count, some in by_count.items()
+                    _heading(count): _top1(some, method == leader[count]) for count, some in by_count.items()
                 }
                 kl = {kl_heading(count): mean_and_std(some["kl"], 2) for count, some in by_count.items()}
                 rows.append(words | {"Method": method_title(method)} | top1 | kl)
@@ -64,10 +64,10 @@ def _heading(count: HowMany) -> str:
     return count_of("image", count)
 
 
-def _top1(cells: pd.DataFrame, is_best: bool) -> str:
+def _top1(cells: pd.DataFrame, leads: bool) -> str:
     text = mean_and_std(cells["top1"], 1)
     text = f"{text} {OFF_TARGET}" if len(_off(cells)) else text
-    return Strong(text) if is_best else text
+    return Strong(text) if leads else text
 
 
 def _off(cells: pd.DataFrame) -> pd.DataFrame:
@@ -83,6 +83,6 @@ def _caption(frame: pd.DataFrame, hidden: set[str]) -> str:
     evaluated = " / ".join(str(count) for count in frame["num_evaluation"].unique())
     phrases = [f"top-1 in % on {evaluated} held-out images", *setting_caption(frame, hidden)]
     phrases.append(seeds_caption([frame["seed"].nunique()]))
-    best = " The best of each setting is bold." if frame["method"].nunique() > 1 else ""
+    bold = " Bold: ahead of all others by more than the spread." if frame["method"].nunique() > 1 else ""
     lost = f" {KL}" if frame["kl"].notna().any() else ""
-    return f"{sentence(phrases)}{lost}{best} Latency measured on {hardware_line(frame)}."
+    return f"{sentence(phrases)}{lost}{bold} Latency measured on {hardware_line(frame)}."

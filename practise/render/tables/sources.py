@@ -15,7 +15,7 @@ from practise.render.names import block_list, count_of, mean_and_std, number
 from practise.render.tables.captions import KL, constant_columns, kl_heading, seeds_caption, sentence
 from practise.render.tables.frames import preset_title
 from practise.render.tables.results import Results
-from practise.render.tidy import best, by_size, groups
+from practise.render.tidy import ahead, by_size, groups
 from practise.schema import HowMany
 from practise.settings.grid import source_trials
 from practise.settings.params import Params
@@ -85,7 +85,7 @@ def datafree_frame(params: Params) -> pd.DataFrame:
 
 
 def render_outofdomain(frame: pd.DataFrame) -> RenderedTable:
-    """Return the table: a row per source and method, a column per number of images, the best in bold.
+    """Return the table: a row per source and method, a column per number of images, one that leads in bold.
 
     Args:
         frame: The frame of `sources_frame`.
@@ -127,14 +127,15 @@ def _render(frame: pd.DataFrame, title: str, caption: str, notes: tuple[str, ...
                 | {_heading(count): text for count in counts}
                 | {kl_heading(count): lost for count in counts}
             )
-        means = everywhere.groupby(["num_images", "images", "method"])["top1"].mean()
-        winners = {count: best(means[count], 1) if len(means[count]) > 1 else set() for count in counts}
+        top1s = everywhere.groupby(["num_images", "images", "method"])["top1"]
+        means, spreads = top1s.mean(), top1s.std()
+        leader = {count: ahead(means[count], spreads[count]) for count in counts}
         for (images, method), own in groups(everywhere, ("images", "method")):
             row = {"Network": network, "Images": images, "Method": method_title(method)}
             for count in counts:
                 some = own[own["num_images"] == count]
                 text = mean_and_std(some["top1"], 1)
-                row[_heading(count)] = Strong(text) if (images, method) in winners[count] else text
+                row[_heading(count)] = Strong(text) if (images, method) == leader[count] else text
                 row[kl_heading(count)] = mean_and_std(some["kl"], 2)
             rows.append(row)
     hidden = constant_columns(frame, TITLES)
@@ -168,4 +169,4 @@ def _drop_caption(frame: pd.DataFrame) -> str:
         phrases.append(f"method {method_title(first['method'])} (preset {first['preset']})")
     phrases.append(seeds_caption([frame["seed"].nunique()]))
     several = frame.groupby("network")[["images", "method"]].nunique().max().max() > 1
-    return sentence(phrases) + (" The best of each column is bold." if several else "")
+    return sentence(phrases) + (" Bold: ahead of all others by more than the spread." if several else "")
