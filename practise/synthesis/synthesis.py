@@ -5,11 +5,11 @@ sees the statistics that it saw in training; total variation keeps the pixels ca
 keep them from fitting one position, and half of the way goes at half the resolution.
 
 What helps is judged by what the images recover, never by how sure the network is of them
-(`benchmarks/synthesis.py`). The authors of DeepInversion start from noise; from dead leaves, a few dozen
-steps give images that are of more use. Statistics count in standard deviations of their channel. The
-network sees the images through a low-pass filter (as in SynQ, Kim et al. 2025), so that fine patterns which
-only fool it do not pay, and strided convolutions take turns with the pixels that they skip (Genie, Jeon et
-al. 2023), so that no checkerboard does.
+(`benchmarks/synthesis.py`). They start as dead leaves; noise, with which the authors of DeepInversion
+start, is about as good. Statistics count in standard deviations of their channel. The network sees the
+images through a low-pass filter (as in SynQ, Kim et al. 2025), so that fine patterns which only fool it do
+not pay, and strided convolutions take turns with the pixels that they skip (Genie, Jeon et al. 2023), so
+that no checkerboard does.
 
 Adaptive DeepInversion rewards images on which a student disagrees with the network. Without the
 classification what is left is the lighter variant that looks at batch norm alone. A network without batch
