@@ -12,19 +12,18 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from benchmarks.case import SHARED, Case, ask, main, one_network
-from benchmarks.report import machine_line, publish
+from benchmarks.report import machine_line, publish, read_rows, tell_lost
 from practise.evaluation.lost import Lost, standard_error
 from practise.files import write_text
 from practise.machine.devices import prepare_environment
 from practise.render.names import count_of, mean_and_std
-from practise.render.tidy import parse_frame
 from practise.schema import HowMany
 from practise.settings.reading import load_params
 
@@ -67,10 +66,8 @@ def run() -> None:
     trials = Trials(case)
     default = recovery_recipe(case.params, "practise")
     nothing = default.but(steps=0, start="weights", batch_norm="frozen")
-    table, kept = case.folder / "harm.csv", pd.DataFrame()
-    if table.is_file():
-        kept = parse_frame(table.read_text(encoding="utf-8"))
-    rows: list[dict[str, Any]] = kept.to_dict("records")
+    table = case.folder / "harm.csv"
+    rows = read_rows(table)
     begun = [tuple(names.split()) for names in dict.fromkeys(row["dropped_blocks"] for row in rows)]
     drawn = draw_sets_that_meet(trials.goal, SETS)  # another measurement draws others
     sets = list(dict.fromkeys([*begun, *drawn]))[:SETS]
@@ -126,10 +123,7 @@ def equal_steps(recipe: "RecoveryRecipe", recovered: "Recovered", folds: int, co
 
 def compared(ours: Lost, nothing: Lost, official: Lost) -> dict[str, float | None]:
     """What a network loses, and by how much it is better or worse than two others, image by image."""
-    told: dict[str, float | None] = {
-        "top1": 100 * float(ours.right.mean()),
-        "kl": float(ours.kl.mean(dtype="float64")),
-    }
+    told: dict[str, float | None] = {**tell_lost(ours)}
     for name, other in (("nothing", nothing), ("official", official)):
         gain = 100 * (ours.right.astype(float) - other.right)
         saved = (other.kl - ours.kl).astype(float)

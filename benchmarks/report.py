@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,12 +12,27 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.case import Case
+from practise.evaluation.lost import Lost
 from practise.files import write_text
 from practise.render.figures.canvas import project_style
 from practise.render.formats import arrange, to_markdown
+from practise.render.tidy import parse_frame
 
 SIDE = 2048
 """Side of the matrices whose product tells the machine's rate."""
+
+
+def read_rows(table: Path) -> list[dict[str, Any]]:
+    """The rows that a run before left in its CSV file, so that an interrupted one goes on; none at first."""
+    if not table.is_file():
+        return []
+    rows: list[dict[str, Any]] = parse_frame(table.read_text(encoding="utf-8")).to_dict("records")
+    return rows
+
+
+def tell_lost(lost: Lost) -> dict[str, float]:
+    """Accuracy in percent, and KL from the original in nats, both the mean over the images."""
+    return {"top1": 100 * float(lost.right.mean()), "kl": float(lost.kl.mean(dtype="float64"))}
 
 
 def matmul_gflops(dtype: torch.dtype, device: torch.device, passes: int = 5) -> float:

@@ -8,17 +8,15 @@ interrupted goes on.
 """
 
 import itertools
-from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 
 from benchmarks.case import SHARED, Case, ask, main, one_network
-from benchmarks.report import machine_line, publish
+from benchmarks.report import machine_line, publish, read_rows, tell_lost
 from practise.files import write_text
 from practise.machine.devices import prepare_environment
 from practise.render.names import count_of, mean_and_std
-from practise.render.tidy import parse_frame
 from practise.settings.reading import load_params
 
 QUICK, FULL = (10, 50, 250), (10, 50, 250, 1000, 2000)
@@ -39,9 +37,8 @@ def run() -> None:
     trials = Trials(case)
     recipes = {"default": recovery_recipe(case.params, "practise"), "official": RecoveryRecipe.official()}
     dropped, _ = trials.choose(case.params.select.search, trials.seeds[0])
-    table, rows = case.folder / "scaling.csv", list[dict[str, Any]]()
-    if table.is_file():
-        rows = parse_frame(table.read_text(encoding="utf-8")).to_dict("records")
+    table = case.folder / "scaling.csv"
+    rows = read_rows(table)
     keys = ("side", "num_images", "steps", "seed", "dropped_blocks")
     known = {tuple(row[key] for key in keys) for row in rows}
     tried = itertools.product(
@@ -53,10 +50,9 @@ def run() -> None:
             continue
         few, recipe = trials.open(trials.cell.images, count, seed), recipes[side].but(steps=steps)
         recovered = recover(trials.network, Pruning(dropped), few, "mimic", recipe, trials.ridge)
-        lost = trials.judge.lost_by(recovered.network)
-        rows.append(dict(zip(keys, key, strict=True)) | {
-            "top1": 100 * float(lost.right.mean()), "kl": float(lost.kl.mean(dtype="float64")),
-            "share": (recovered.guard or {}).get("share", 1.0)})  # fmt: skip
+        told = tell_lost(trials.judge.lost_by(recovered.network))
+        share = (recovered.guard or {}).get("share", 1.0)
+        rows.append(dict(zip(keys, key, strict=True)) | told | {"share": share})
         print(f"{side}, {count} images, {steps} steps, s{seed}: {rows[-1]['top1']:.1f} %, "
               f"KL {rows[-1]['kl']:.3f}", flush=True)  # fmt: skip
         write_text(table, pd.DataFrame(rows).to_csv(index=False))

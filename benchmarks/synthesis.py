@@ -12,18 +12,17 @@ import itertools
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import pandas as pd
 
 from benchmarks.case import SHARED, Case, ask, main, one_network
-from benchmarks.report import machine_line, publish
+from benchmarks.report import machine_line, publish, read_rows, tell_lost
 from practise.evaluation.lost import standard_error
 from practise.files import write_text
 from practise.machine.devices import prepare_environment
 from practise.render.names import count_of, mean_and_std
-from practise.render.tidy import parse_frame
 from practise.settings.reading import load_params
 from practise.synthesis.params import SynthesisRecipe
 
@@ -70,9 +69,8 @@ def run() -> None:
     trials = Trials(case)
     recipe = recovery_recipe(case.params, "practise").but(start="weights", guard=False, batch_norm="frozen")
     open_some = images_of(trials)
-    table, rows = case.folder / "synthesis.csv", list[dict[str, Any]]()
-    if table.is_file():
-        rows = parse_frame(table.read_text(encoding="utf-8")).to_dict("records")
+    table = case.folder / "synthesis.csv"
+    rows = read_rows(table)
     keys = ("seed", "dropped_blocks", "images")
     known = {tuple(row[key] for key in keys) for row in rows}
     sets = draw_sets_that_meet(trials.goal, SETS)
@@ -83,8 +81,7 @@ def run() -> None:
             continue
         few = open_some(title, seed)
         recovered = recover(trials.network, Pruning(dropped), few, "mimic", recipe, trials.ridge)
-        lost = trials.judge.lost_by(recovered.network)
-        told = {"top1": 100 * float(lost.right.mean()), "kl": float(lost.kl.mean(dtype="float64"))}
+        told = tell_lost(trials.judge.lost_by(recovered.network))
         rows.append(dict(zip(keys, key, strict=True)) | told)
         print(f"s{seed} {key[1]}: {title}: {told['top1']:.1f} %, KL {told['kl']:.3f}", flush=True)
         write_text(table, pd.DataFrame(rows).to_csv(index=False))
