@@ -17,6 +17,8 @@ from benchmarks.report import machine_line, publish
 from practise.files import read_result
 from practise.render.methods import method_title
 from practise.render.names import block_list
+from practise.render.tables.frames import latency_of
+from practise.render.tables.results import Results
 from practise.settings.grid import cells
 
 STAGES = ("score", "select", "recover")
@@ -27,8 +29,9 @@ def run_variants(case: Case) -> pd.DataFrame:
     """Run every cell of a case's grid and return one row a cell."""
     paths = case.paths
     outputs = [(cell, paths.accuracy(cell)) for cell in cells(case.params)]
-    original = paths.original(case.cell.network, case.cell.images)
-    case.make(original, *(path for _, path in outputs))
+    measured = paths.measured(case.cell.network)
+    case.make(paths.original(case.cell.network, case.cell.images), measured, *(path for _, path in outputs))
+    results = Results(case.params)
     rows = []
     for cell, accuracy in outputs:
         notes = {
@@ -36,14 +39,13 @@ def run_variants(case: Case) -> pd.DataFrame:
             "select": note(paths.volatile(paths.select(cell))),
             "recover": note(paths.volatile(paths.student(cell))),
         }
-        measured = read_result(paths.student_latency(cell), "latency")
         rows.append(
             {
                 "method": cell.method,
                 "seed": cell.seed,
                 "target": cell.target,
                 "top1": read_result(accuracy, "accuracy")["top1"],
-                "reduction": 100 * measured["student"]["reduction"],
+                "reduction": 100 * latency_of(results, cell)["student"]["reduction"],
                 "summed": 100 * sum(case.reductions[name] for name in chosen_blocks(case, cell)),
                 "blocks": " ".join(chosen_blocks(case, cell)),
                 **{f"{stage}_seconds": notes[stage]["seconds"] for stage in STAGES},

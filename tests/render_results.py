@@ -116,6 +116,7 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
                 "params": 3_376_804,
             }
             write_result(paths.original(network, images), "accuracy", whole, {})
+    measured: dict[str, dict[Pruning, dict[str, Any]]] = {network: {} for network in params.grid.networks}
     for cell in cells(params):
         method = params.methods[cell.method]
         of_filters = method.criterion == "l1_filters"
@@ -126,8 +127,8 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
         ranked = sorted(range(len(BLOCKS)), key=values.__getitem__)
         share = cell.target if cell.target < 1 else 0.05 * cell.target
         dropped = [BLOCKS[index] for index in sorted(ranked[: max(1, round(share * 20))])]
-        pruning = Pruning(filters_removed=0.24) if of_filters else Pruning(dropped)
         removed = round(1.5 * share + 0.01 * cell.seed, 3) if of_filters else None
+        pruning = Pruning(filters_removed=removed) if of_filters else Pruning(tuple(dropped))
         top1 = round(float(rng.normal(82.5 if recoverable else 77.0, 0.6) - 20 * (share - 0.2)), 4)
         median = round(float(rng.normal(1 - share, 0.004)) * 11.5, 5)
         steps = 0 if method.recover and method.recover.steps == 0 else 60
@@ -139,7 +140,13 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
             )
             for step in range(steps)
         ]
-        reduction = 1 - median / 11.5
+        times = {
+            "original": {"median_ms": 11.5, **CALM},
+            "student": {"median_ms": median, "reduction": 1 - median / 11.5, **CALM},
+        }
+        further = [{"batch_size": size, **at_batch(size, times)} for size in params.latency.also or ()]
+        times = measured[cell.network].setdefault(pruning, times | {"also": further})
+        reduction = times["student"]["reduction"]
         scores = [{"name": name, "score": value} for name, value in zip(BLOCKS, values, strict=True)]
         write_result(
             paths.score(cell),
@@ -158,7 +165,6 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
             "method": cell.method,
             "target_reduction": cell.target,
             **pruning.describe(),
-            "filters_removed": removed,
             "recipe": {"match": match},
             **told_of_choice(cell, match, share, of_filters),
         }
@@ -167,14 +173,6 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
         lost = round((84.2 - top1) / 20, 4)
         accuracy |= {"kl": lost, "kl_standard_error": lost / 10, "top1_lost_standard_error": 0.9}
         write_result(paths.accuracy(cell), "accuracy", accuracy, {})
-        times = {
-            "original": {"median_ms": 11.5, **CALM},
-            "student": {"median_ms": median, "reduction": reduction, **CALM},
-        }
-        if params.latency.also:
-            further = [{"batch_size": size, **at_batch(size, times)} for size in params.latency.also]
-            header = header | {"also": further}
-        write_result(paths.student_latency(cell), "latency", header | times, {})
         card = {
             "network": cell.network,
             **pruning.describe(),
@@ -188,6 +186,9 @@ def write_results(params: Params, **changes: Any) -> dict[Cell, dict[str, Any]]:
             "median_ms": times_ms[cell.network] * (1 - reduction),
             **{"dropped": list(pruning.dropped_blocks), "filters_removed": removed},
         }
+    for network, times_of in measured.items():
+        choices = [{**pruning.describe(), **times} for pruning, times in times_of.items()]
+        write_result(paths.measured(network), "latency", header | {"choices": choices}, {})
     for trial in rank_trials(params):
         write_ranking(params, trial, rng)
     for network in params.sources.networks:

@@ -29,7 +29,8 @@ from practise.render.docs import (
 )
 from practise.render.figures.tradeoff import draw_tradeoff
 from practise.render.formats import to_markdown
-from practise.render.tables.frames import fewshot_frame
+from practise.render.tables.frames import fewshot_frame, latency_of
+from practise.render.tables.results import Results
 from practise.render.tables.writing import write_tables
 from practise.render.tidy import frame_csv, read_frame
 from practise.settings.grid import Paths, cells, first_outputs, source_trials
@@ -155,7 +156,7 @@ def test_the_headline_puts_the_original_first_and_then_methods_by_accuracy(proje
         tops.setdefault(cell.method, []).append(
             read_result(Paths.of(project).accuracy(cell), "accuracy")["top1"]
         )
-        latency = read_result(Paths.of(project).student_latency(cell), "latency")
+        latency = latency_of(Results(project), cell)
         saved.setdefault(cell.method, []).append(latency["student"]["reduction"])
     titles = {"practise": "PRACTISE", "bp_blocks": "BP (blocks)"}
     assert np.mean(tops["practise"]) > np.mean(tops["bp_blocks"])

@@ -140,7 +140,7 @@ def test_a_light_stage_imports_nothing_heavy(stage: str, heavy: str) -> None:
 def test_what_measures_time_has_the_machine_to_itself(there: Path) -> None:
     jobs, one = dry_run(there, "--cores", "16", "--", "all"), Pipeline("params.yaml").params.device.threads
     threads = {job["rule"]: int(job.get("threads", 1)) for job in jobs}
-    assert threads["latency"] == threads["evaluate"] == 16
+    assert threads["latency"] == threads["measure"] == 16
     assert threads["score"] == threads["recover"] == one
     choosing = {
         job["output"].split("/")[5]: int(job.get("threads", 1)) for job in jobs if job["rule"] == "select"

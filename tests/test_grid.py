@@ -52,7 +52,7 @@ def test_criteria_are_compared_for_every_combination_of_the_section_ranks_lists(
         (PATHS.student_card(CELL), "recover/resnet34/elpv/practise/n50/s2021/t0.2/student.json"),
         (PATHS.history(CELL), "recover/resnet34/elpv/practise/n50/s2021/t0.2/history.csv"),
         (PATHS.accuracy(CELL), "evaluate/resnet34/elpv/practise/n50/s2021/t0.2/accuracy.json"),
-        (PATHS.student_latency(CELL), "evaluate/resnet34/elpv/practise/n50/s2021/t0.2/latency.json"),
+        (PATHS.measured("resnet34"), "measure/resnet34.json"),
         (PATHS.rank(TRIAL), "rank/resnet34/elpv/n50/s2021.json"),
         (PATHS.tables, "tables"),
         (PATHS.figures, "figures"),

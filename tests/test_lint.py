@@ -89,7 +89,7 @@ def test_an_import_against_the_plan_is_refused(
     ("edited", "stages"),
     [
         ("practise/recovery/training.py", {"recover", "rank", "sources"}),
-        ("practise/latency/measuring.py", {"latency", "select", "evaluate"}),
+        ("practise/latency/measuring.py", {"latency", "select", "measure"}),
         ("practise/render/figures/tradeoff.py", {"figures"}),
         ("practise/render/tables/schemes.py", {"tables"}),
     ],

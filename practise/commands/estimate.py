@@ -38,6 +38,7 @@ from practise.settings.params import Params
 from practise.settings.presets.recover import recovery_recipe
 from practise.settings.presets.score import ridge_recipe, score_recipe
 from practise.settings.presets.select import measures_time
+from practise.stages.measure import LOOKS
 from practise.stages.timing import timed_device
 
 BATCH = {"cpu": 32, "cuda": 64}
@@ -219,7 +220,7 @@ def foretell(
         spend("recover", cell.network, recovering(params, cell.method, cell))
         spend("evaluate", cell.network, Work(passed=evaluated[cell.images]))
     for network, *_ in {layers_left(params, cell) for cell in grid}:
-        spend_timing("evaluate", network, 2)
+        spend_timing("measure", network, 2 * LOOKS)
     chosen = [cell for cell in grid if measures_time(params, cell.method, cell.target)]
     for network, *_ in {layers_left(params, cell) for cell in chosen}:
         spend_timing("select", network, 2 * SETS_TRIED)

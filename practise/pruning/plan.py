@@ -25,7 +25,7 @@ class Pruning:
     @classmethod
     def of(cls, described: Mapping[str, Any]) -> "Pruning":
         """What a result of `select` or a student's card says."""
-        return cls(described["dropped_blocks"], described["filters_removed"])
+        return cls(tuple(described["dropped_blocks"]), described["filters_removed"])
 
     def describe(self) -> dict[str, Any]:
         """The same as plain values, for a result."""

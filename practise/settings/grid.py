@@ -136,6 +136,10 @@ class Paths:
         """The blocks to drop."""
         return (self.results / "select" / cell.folder).with_name(f"t{cell.target}.json")
 
+    def measured(self, network: str) -> Path:
+        """The latency of all that was chosen for a network, beside the original's."""
+        return self.results / "measure" / f"{network}.json"
+
     def student(self, cell: Cell) -> Path:
         """The recovered network's weights."""
         return self.results / "recover" / cell.folder / "student.safetensors"
@@ -151,10 +155,6 @@ class Paths:
     def accuracy(self, cell: Cell) -> Path:
         """The recovered network's accuracy and size."""
         return self.results / "evaluate" / cell.folder / "accuracy.json"
-
-    def student_latency(self, cell: Cell) -> Path:
-        """The recovered network's latency beside the original's."""
-        return self.results / "evaluate" / cell.folder / "latency.json"
 
     def rank(self, trial: Trial) -> Path:
         """What each criterion says of sets of blocks, and what is lost without them."""
@@ -216,6 +216,7 @@ def first_outputs(params: Params) -> dict[str, list[Path]]:
         "latency": [paths.latency(cell.network) for cell in grid],
         "score": [paths.score(cell) for cell in grid],
         "select": [paths.select(cell) for cell in grid],
+        "measure": [paths.measured(cell.network) for cell in grid],
         "recover": [paths.student(cell) for cell in grid],
         "evaluate": [paths.accuracy(cell) for cell in grid],
         "rank": [paths.rank(trial) for trial in rank_trials(params)],

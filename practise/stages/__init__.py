@@ -98,6 +98,7 @@ STAGES: Mapping[str, Stage] = {
         timed=True,
         torch=False,
     ),
+    "measure": Stage(("out",), reads=(NETWORK, "latency", "device", "grid"), seconds=35, timed=True),
     "recover": Stage(
         ("student", "card", "history"),
         reads=(NETWORK, IMAGES, METHOD, "recover", "score", "device"),
@@ -105,11 +106,7 @@ STAGES: Mapping[str, Stage] = {
         seconds=8,
     ),
     "evaluate": Stage(
-        ("out", "lost", "latency"),
-        reads=(NETWORK, IMAGES, "evaluate", "device"),
-        opens=("latency", "data.root"),  # shapes the latency, whose keys are those of the stage of that name
-        seconds=3.5,
-        timed=True,
+        ("out", "lost"), reads=(NETWORK, IMAGES, "evaluate", "device"), opens=("data.root",), seconds=2.5
     ),
     "rank": Stage(
         ("out", "lost"),

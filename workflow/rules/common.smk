@@ -40,11 +40,11 @@ def machine_where_it_measures(wildcards):
     return MACHINE if PLAN.measures_time(wildcards.method, wildcards.target) else THREADS
 
 
-def every(pattern):
-    """The paths of a pattern for all cells of the grid."""
+def every(pattern, networks=G["networks"]):
+    """The paths of a pattern for all cells of the grid, or for those of some networks."""
     return expand(
         pattern,
-        network=G["networks"],
+        network=networks,
         images=G["images"],
         method=G["methods"],
         num_images=G["num_images"],

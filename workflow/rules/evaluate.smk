@@ -1,4 +1,4 @@
-# The recovered network's accuracy, size and speed; it takes the whole machine, because it measures time.
+# The recovered network's accuracy, what it loses, and its size.
 rule evaluate:
     input:
         code=code("evaluate"),
@@ -8,16 +8,14 @@ rule evaluate:
         student=rules.recover.output.student,
         card=rules.recover.output.card,
         original=rules.original.output.logits,
-        hardware=rules.hardware.output,
     output:
         accuracy=f"{R}/evaluate/{CELL}/t{{target}}/accuracy.json",
         lost=f"{R}/evaluate/{CELL}/t{{target}}/lost.safetensors",
-        latency=f"{R}/evaluate/{CELL}/t{{target}}/latency.json",
     log:
         f"{LOGS}/evaluate/{CELL}/t{{target}}.log",
     conda:
         ENVIRONMENT
-    threads: MACHINE
+    threads: THREADS
     resources:
         gpu=GPU,
     params:
@@ -26,5 +24,5 @@ rule evaluate:
     shell:
         "practise evaluate --params-file {params.file} --network {wildcards.network} --images {wildcards.images}"
         " --teacher {input.teacher} --listing {input.listing}"
-        " --student {input.student} --card {input.card} --original {input.original} --hardware {input.hardware}"
-        " --out {output.accuracy} --lost {output.lost} --latency {output.latency} > {log} 2>&1"
+        " --student {input.student} --card {input.card} --original {input.original}"
+        " --out {output.accuracy} --lost {output.lost} > {log} 2>&1"

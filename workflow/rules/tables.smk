@@ -6,6 +6,7 @@ rule tables:
         latency=every(rules.latency.output),
         score=every(rules.score.output),
         select=every(rules.select.output),
+        measure=expand(rules.measure.output, network=G["networks"]),
         card=every(rules.recover.output.card),
         history=every(rules.recover.output.history),
         evaluate=every(rules.evaluate.output),

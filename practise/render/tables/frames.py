@@ -63,8 +63,9 @@ def fewshot_frame(params: Params) -> pd.DataFrame:
         selected = results.read(results.paths.select(cell), "select")
         student = results.read(results.paths.accuracy(cell), "accuracy")
         original = results.read(results.paths.original(cell.network, cell.images), "accuracy")
-        latency = results.read(results.paths.student_latency(cell), "latency")
-        after, before = latency["student"], latency["original"]
+        latency = results.read(results.paths.measured(cell.network), "latency")
+        times = latency_of(results, cell)
+        after, before = times["student"], times["original"]
         wanted, reduction = selected["wanted_reduction"], after["reduction"]
         original_ms = results.read(results.paths.latency(cell.network), "latency")["original"]["median_ms"]
         row = {
@@ -95,13 +96,28 @@ def fewshot_frame(params: Params) -> pd.DataFrame:
             **{key: latency[key] for key in DEVICE_COLUMNS},
         }
         row["paper_top1"], row["paper_source"] = paper_top1(params, cell, row)
-        for also in latency.get("also", ()):
+        for also in times["also"]:
             after, before, size = also["student"], also["original"], also["batch_size"]
             row[REDUCTION_AT + str(size)] = after["reduction"]
             row[UNSTABLE_AT + str(size)] = bool(after["unstable"] or before["unstable"])
         rows.append(row)
     further = dict.fromkeys(column for row in rows for column in row if column not in FEWSHOT_COLUMNS)
     return pd.DataFrame(rows, columns=[*FEWSHOT_COLUMNS, *further])
+
+
+def latency_of(results: Results, cell: Cell) -> dict[str, Any]:
+    """Return what was measured of a cell's choice beside the original.
+
+    Raises:
+        FileError: A result of the grid is missing or damaged, or the choice was made since.
+    """
+    path, select = results.paths.measured(cell.network), results.paths.select(cell)
+    chosen = results.read(select, "select")
+    for one in results.read(path, "latency")["choices"]:
+        if all(one[key] == chosen[key] for key in ("dropped_blocks", "filters_removed")):
+            found: dict[str, Any] = one
+            return found
+    raise FileError(f"{path}: lacks what {select} chooses; measure it with `{results.command}`")
 
 
 def latency_frame(params: Params) -> pd.DataFrame:
