@@ -28,6 +28,8 @@ from practise.scoring.params import RidgeRecipe
 RIDGE = RidgeRecipe(ridge=0.1, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
 QUICK = RecoveryRecipe().but(steps=2, batch_size=4, views=1, dtype="fp32", batch_norm="frozen")
 NO_STEP = QUICK.but(steps=0, start="weights")
+DROPPABLE = ["stages.0.1", "stages.0.2", "stages.1.1", "stages.1.2"]
+"""Blocks of the tiny network."""
 BLOCKS = ["a", "b", "c", "d", "e", "f", "g"]
 
 
@@ -50,7 +52,8 @@ def confident_network() -> nn.Module:
 
 
 def build(recipe: RecoveryRecipe = NO_STEP, network: nn.Module | None = None) -> Oracle:
-    return Oracle(network or confident_network(), tiny_set(6), evaluation, way(recipe))
+    network = network or confident_network()
+    return Oracle(network, DROPPABLE, tiny_set(6), evaluation, way(recipe))
 
 
 def lost_by_hand(original: nn.Module, network: nn.Module) -> Lost:
@@ -82,18 +85,18 @@ def test_the_original_loses_nothing_and_is_left_as_it_was() -> None:
     assert not network.training
 
 
-def test_recoveries_that_share_views_come_out_as_those_that_draw_their_own(
+def test_recoveries_come_out_as_they_do_without_anything_in_common(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    network, banks = confident_network(), []
+    network, given = confident_network(), []
     recover = oracle_module.recover_student
     monkeypatch.setattr(
-        oracle_module, "recover_student", lambda *args: banks.append(args[4]) or recover(*args)
+        oracle_module, "recover_student", lambda *args: given.append(args[4]) or recover(*args)
     )
     oracle = build(QUICK, network)
     found = [oracle.lost_without(blocks) for blocks in (["stages.0.1"], ["stages.1.1"], ["stages.0.1"])]
-    assert banks == [oracle.bank] * 3
-    assert oracle.bank is not None
+    assert given == [oracle.common] * 3
+    assert oracle.common.bank is not None
     student = recover_student(network, tiny_set(6), Pruning(["stages.0.1"]), way(QUICK))
     expected = lost_by_hand(network, student.eval())
     for one in (found[0], found[2]):

@@ -10,7 +10,6 @@ from torch import nn
 
 from practise import resume
 from practise.errors import SelectionError
-from practise.evaluation import oracle
 from practise.evaluation.accuracy import evaluate_accuracy
 from practise.evaluation.lost import read_lost
 from practise.files import read_result, write_result
@@ -24,6 +23,7 @@ from practise.networks.cifar import CifarResNet
 from practise.networks.teacher import Teacher, load_teacher, save_teacher
 from practise.pruning.plan import Pruning
 from practise.pruning.students import load_student
+from practise.recovery import recover
 from practise.recovery.training import Step, recover_
 from practise.scoring.criteria import SCORES
 from practise.scoring.registry import CRITERIA
@@ -257,9 +257,9 @@ def test_each_set_of_blocks_is_recovered_once_and_all_share_their_views(
     folder: Path, arguments: dict[str, Any], result: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted, drawn = Counted(), []
-    share = oracle.share_views
+    share = recover.share_views
     monkeypatch.setattr(RECOVER, counted)
-    monkeypatch.setattr(oracle, "share_views", lambda *args: drawn.append(1) or share(*args))
+    monkeypatch.setattr(recover, "share_views", lambda *args: drawn.append(1) or share(*args))
     rank.run(params_of(folder), **arguments)
     whole = 3 * 6 + 1
     assert sorted(counted.depths) == sorted(whole - 2 * len(dropped) for dropped in sets_in(result))

@@ -22,35 +22,38 @@ from practise.images.tiny_set import TinySet
 from practise.pruning.plan import Pruning
 from practise.pruning.selection import Goal, select_lowest
 from practise.recovery.budget import within_minutes
-from practise.recovery.recover import share_out
-from practise.recovery.start import start_recovery
-from practise.recovery.training import share_views
+from practise.recovery.recover import find_common, share_out
 
 FEWEST, MOST = 2, 6
 """How many blocks a set that is drawn at random has, at least and at most."""
 
 
 class Oracle:
-    """Recovers a network without some blocks, as often as it is asked; the recoveries share their views.
+    """Recovers a network without some blocks, as often as it is asked; what that takes anyway is done once.
 
     Args:
         network: the original on its device, in evaluation mode; it is not changed.
+        blocks: those that may be dropped.
         few: the images to recover on.
         batches: gives the evaluation images.
         way: how to recover.
     """
 
     def __init__(
-        self, network: nn.Module, few: TinySet, batches: Callable[[], Iterable[Batch]], way: Recovering
+        self,
+        network: nn.Module,
+        blocks: Sequence[str],
+        few: TinySet,
+        batches: Callable[[], Iterable[Batch]],
+        way: Recovering,
     ) -> None:
         training, _ = share_out(few, way.recipe)
         recipe = within_minutes(network, training, way.loss, way.recipe)
         self.network, self.few, self.way = network, few, replace(way, recipe=recipe)
-        plain = recipe.but(start="weights")
-        self.mimicked = start_recovery(network, Pruning(()), few, plain, way.ridge).teacher
+        self.common = find_common(network, blocks, few, way.loss, recipe, way.ridge)
+        self.mimicked = self.common.starter.teacher
         device = next(network.parameters()).device
         self.judge = Judge(*ask(self.mimicked, batches(), device), batches, device)
-        self.bank = share_views(self.mimicked, training, way.loss, recipe)
 
     def lost_without(self, blocks: Sequence[str]) -> Lost:
         """What is lost without the blocks, after a recovery.
@@ -58,7 +61,7 @@ class Oracle:
         Raises:
             NetworkError: a logit is not finite.
         """
-        student = recover_student(self.network, self.few, Pruning(blocks), self.way, self.bank)
+        student = recover_student(self.network, self.few, Pruning(blocks), self.way, self.common)
         return self.judge.lost_by(student)
 
 

@@ -7,8 +7,7 @@ from torch import nn
 from practise.images.tiny_set import TinySet
 from practise.pruning.plan import Pruning
 from practise.recovery.params import RecoveryRecipe
-from practise.recovery.recover import recover
-from practise.recovery.training import ViewBank
+from practise.recovery.recover import Common, recover
 from practise.scoring.params import RidgeRecipe
 
 
@@ -28,7 +27,7 @@ class Recovering:
 
 
 def recover_student(
-    network: nn.Module, few: TinySet, pruning: Pruning, way: Recovering, bank: ViewBank | None = None
+    network: nn.Module, few: TinySet, pruning: Pruning, way: Recovering, common: Common | None = None
 ) -> nn.Module:
     """The pruned network, recovered.
 
@@ -37,6 +36,6 @@ def recover_student(
         few: the images to recover on.
         pruning: what goes.
         way: how to recover.
-        bank: the training views, where several recoveries share them.
+        common: what several recoveries on these images have in common, found before.
     """
-    return recover(network, pruning, few, way.loss, way.recipe, way.ridge, bank=bank).network
+    return recover(network, pruning, few, way.loss, way.recipe, way.ridge, common=common).network

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from practise.networks.batch_norm import batch_norms
@@ -39,17 +40,18 @@ class Fitted:
     Attributes:
         network: the network.
         fit: how it was fitted.
-        lost: what each candidate loses on images that it was not fitted on, KL(original ‖ network) in nats;
-            empty where nothing was tried.
+        lost: what each candidate loses on each image that it was not fitted on, KL(original ‖ network) in
+            nats; empty where nothing was tried.
     """
 
     network: nn.Module
     fit: Fit
-    lost: dict[Fit, float]
+    lost: dict[Fit, Float[Tensor, " n"]]
 
     def describe(self) -> dict[str, Any]:
         """The same as plain values, without the network."""
-        return {**asdict(self.fit), "tried": [{**asdict(fit), "kl": kl} for fit, kl in self.lost.items()]}
+        tried = [{**asdict(fit), "kl": mean(lost)} for fit, lost in self.lost.items()]
+        return {**asdict(self.fit), "tried": tried}
 
 
 def fit_best(closed: ClosedForm, dropped: Sequence[str], referee: Referee | None = None) -> Fitted:
@@ -60,18 +62,18 @@ def fit_best(closed: ClosedForm, dropped: Sequence[str], referee: Referee | None
         dropped: the blocks.
         referee: judges each fit to all images; None: each part of them judges the fit to the others.
     """
-    lost: dict[Fit, float] = {}
+    lost: dict[Fit, Tensor] = {}
 
     def lost_by(fit: Fit) -> Tensor:
         return referee.lost_by(closed.absorb(dropped, fit)) if referee else closed.lost_by(fit, dropped)
 
     def loses_least(fit: Fit) -> bool:
-        least = min(lost.values(), default=math.inf)
-        lost[fit] = lost_by(fit).mean().item()
-        return lost[fit] < least
+        least = min(map(mean, lost.values()), default=math.inf)
+        lost[fit] = lost_by(fit)
+        return mean(lost[fit]) < least
 
     def best() -> Fit:
-        return min(lost, key=lost.__getitem__)
+        return min(lost, key=lambda fit: mean(lost[fit]))
 
     def weaken(fit: Fit) -> None:
         """Try ever weaker pulls, as long as each is better than all before."""
@@ -98,14 +100,17 @@ def fit_cautiously(closed: ClosedForm, dropped: Sequence[str], referee: Referee 
         referee: has images of a third kind; nothing is fitted where that loses less on them, and another fit
             is taken where it clearly does.
     """
-    usual = Fitted(closed.absorb(dropped, CAUTIOUS), CAUTIOUS, {})
+    cautious = closed.absorb(dropped, CAUTIOUS)
     if referee is None:
-        return usual
-    best, lost = fit_best(closed, dropped, referee), referee.lost_by(usual.network)
-    tried = best.lost | {CAUTIOUS: lost.mean().item()}
-    if tried[AS_IT_IS] < tried[CAUTIOUS]:
-        usual = Fitted(closed.absorb(dropped, AS_IT_IS), AS_IT_IS, {})
-        lost = referee.lost_by(usual.network)
-    if referee.prefers(referee.lost_by(best.network), lost):
-        usual = best
-    return replace(usual, lost=tried)
+        return Fitted(cautious, CAUTIOUS, {})
+    best = fit_best(closed, dropped, referee)
+    lost = best.lost | {CAUTIOUS: referee.lost_by(cautious)}
+    usual = min((CAUTIOUS, AS_IT_IS), key=lambda fit: mean(lost[fit]))
+    if referee.prefers(lost[best.fit], lost[usual]):
+        return replace(best, lost=lost)
+    return Fitted(closed.absorb(dropped, usual), usual, lost)
+
+
+def mean(lost: Float[Tensor, " n"]) -> float:
+    """What is lost on average."""
+    return lost.mean().item()

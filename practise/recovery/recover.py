@@ -1,5 +1,6 @@
 """A whole recovery: where it starts, its training, and how far the guard lets it go."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,8 @@ from practise.recovery.guard import (
 )
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.referee import Referee
-from practise.recovery.start import start_recovery
-from practise.recovery.training import Step, ViewBank, recover_
+from practise.recovery.start import Starter
+from practise.recovery.training import Step, ViewBank, recover_, share_views
 from practise.resume import Resume
 from practise.scoring.params import RidgeRecipe
 
@@ -40,6 +41,33 @@ class Recovered:
     guard: dict[str, Any] | None
 
 
+@dataclass(frozen=True)
+class Common:
+    """What recoveries of one network on the same images have in common.
+
+    Attributes:
+        starter: starts each of them.
+        bank: the training views; None: each draws its own.
+    """
+
+    starter: Starter
+    bank: ViewBank | None = None
+
+
+def find_common(
+    network: nn.Module,
+    blocks: Sequence[str],
+    few: TinySet,
+    loss: str,
+    recipe: RecoveryRecipe,
+    ridge: RidgeRecipe,
+) -> Common:
+    """What recoveries have in common that drop some of the blocks; the other arguments as for `recover`."""
+    training, _ = share_out(few, recipe)
+    starter = Starter(network, blocks, training, recipe, ridge)
+    return Common(starter, share_views(starter.teacher, training, loss, recipe))
+
+
 def recover(
     network: nn.Module,
     pruning: Pruning,
@@ -48,7 +76,7 @@ def recover(
     recipe: RecoveryRecipe,
     ridge: RidgeRecipe,
     resume: Resume | None = None,
-    bank: ViewBank | None = None,
+    common: "Common | None" = None,
 ) -> Recovered:
     """Prune a network and recover it on the few images.
 
@@ -60,14 +88,16 @@ def recover(
         recipe: how to recover.
         ridge: how adaptors are fitted, where the recovery starts with them.
         resume: where the training's state is kept so that a killed run can go on.
-        bank: the training views, where several recoveries share them.
+        common: what several recoveries on these images have in common, found before.
 
     Raises:
         RecoveryError: the start is not one for what is pruned, or the loss became infinite or not a number.
     """
     training, held_out = share_out(few, recipe)
     recipe = within_minutes(network, training, loss, recipe, resume)
-    start = start_recovery(network, pruning, training, recipe, ridge)
+    if common is None:
+        common = Common(Starter(network, pruning.dropped_blocks, training, recipe, ridge))
+    start, bank = common.starter.start(pruning), common.bank
     student, teacher = start.student, start.teacher
     if not (recipe.guard and recipe.steps):
         history = recover_(student, teacher, training, loss, recipe, resume, bank)

@@ -10,9 +10,9 @@ is an entry there, and here a function, in a file of its own if it is long, and 
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from torch import nn
@@ -47,89 +47,111 @@ class Start:
     chosen: dict[str, Any] | None = None
 
 
-Begin = Callable[[nn.Module, Pruning, TinySet, RidgeRecipe], Start]
-"""From the teacher, what is pruned, the images and how adaptors are fitted to the start."""
+class Starter:
+    """Starts recoveries of one network on the same images; what these have in common is found once.
+
+    Args:
+        network: the original on its device, in evaluation mode; it is not changed.
+        blocks: all that any of the recoveries drops.
+        few: the images; their seed decides which pixels layers are fitted on.
+        recipe: how the recoveries train; `batch_norm` and `start` are heeded here.
+        ridge: how adaptors are fitted.
+
+    Attributes:
+        teacher: the network that all of them are to mimic.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        blocks: Sequence[str],
+        few: TinySet,
+        recipe: RecoveryRecipe,
+        ridge: RidgeRecipe,
+    ) -> None:
+        self.blocks, self.few, self.way, self.ridge = blocks, few, recipe.start, ridge
+        self.teacher = network
+        if recipe.batch_norm == "adapted" and few.kind == "own":
+            views = few.centre_views().to(next(network.parameters()).device)
+            self.teacher = adapt_batch_norm_(copy.deepcopy(network), views, recipe.batch_size)
+
+    @cached_property
+    def closed(self) -> ClosedForm:
+        """Fits the teacher without any of the blocks."""
+        ridge = self.ridge.but(memory_mb=0) if self.way == "adaptors" else self.ridge  # no pass begins late
+        return ClosedForm(self.teacher, self.blocks, self.few, ridge)
+
+    def start(self, pruning: Pruning) -> Start:
+        """The pruned network, ready to be trained.
+
+        Args:
+            pruning: what goes.
+
+        Raises:
+            RecoveryError: the start is not one for what is pruned.
+        """
+        pruned = "blocks" if pruning.filters_removed is None else "filters"
+        if pruned not in STARTS[self.way]:
+            known = ", ".join(name for name, made_up_for in STARTS.items() if pruned in made_up_for)
+            raise RecoveryError(
+                f"recover.start: {self.way} does not make up for {pruned}, should be one of {known}"
+            )
+        return BEGIN[self.way](self, pruning)
 
 
 def start_recovery(
     network: nn.Module, pruning: Pruning, few: TinySet, recipe: RecoveryRecipe, ridge: RidgeRecipe
 ) -> Start:
-    """The pruned network, ready to be trained.
-
-    Args:
-        network: the original on its device, in evaluation mode; it is not changed.
-        pruning: what goes.
-        few: the images; their seed decides which pixels layers are fitted on.
-        recipe: how the recovery trains; `batch_norm` and `start` are heeded here.
-        ridge: how adaptors are fitted.
-
-    Raises:
-        RecoveryError: the start is not one for what is pruned.
-    """
-    pruned = "blocks" if pruning.filters_removed is None else "filters"
-    if pruned not in STARTS[recipe.start]:
-        known = ", ".join(name for name, made_up_for in STARTS.items() if pruned in made_up_for)
-        raise RecoveryError(
-            f"recover.start: {recipe.start} does not make up for {pruned}, should be one of {known}"
-        )
-    teacher = network
-    if recipe.batch_norm == "adapted" and few.kind == "own":
-        views = few.centre_views().to(next(network.parameters()).device)
-        teacher = adapt_batch_norm_(copy.deepcopy(network), views, recipe.batch_size)
-    return BEGIN[recipe.start](teacher, pruning, few, ridge)
+    """The start of a single recovery; arguments as for `Starter`, errors as for its `start`."""
+    return Starter(network, pruning.dropped_blocks, few, recipe, ridge).start(pruning)
 
 
-def from_weights(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> Start:
+def from_weights(starter: Starter, pruning: Pruning) -> Start:
     """What pruning has left of the original's weights: the authors' start."""
-    return Start(pruning.apply_(copy.deepcopy(teacher), few.preprocessing.image_size), teacher)
+    teacher = starter.teacher
+    return Start(pruning.apply_(copy.deepcopy(teacher), starter.few.preprocessing.image_size), teacher)
 
 
-def from_adaptors(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> Start:
+def from_adaptors(starter: Starter, pruning: Pruning) -> Start:
     """Closed-form adaptors around the dropped blocks, absorbed."""
-    once = ridge.but(memory_mb=0)  # one pass: nothing to keep for others
-    dropped = pruning.dropped_blocks
-    return Start(ClosedForm(teacher, dropped, few, once).absorb(dropped), teacher)
+    return Start(starter.closed.absorb(pruning.dropped_blocks), starter.teacher)
 
 
-def from_fit(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> Start:
+def from_fit(starter: Starter, pruning: Pruning) -> Start:
     """Adaptors and batch norm as images say that they were not fitted on, or neither.
 
     Images that were made from the network are not fitted to: what enters its layers with them is too far from
     what they saw in training.
     """
-    dropped = pruning.dropped_blocks
+    few, teacher, dropped = starter.few, starter.teacher, pruning.dropped_blocks
     if not dropped or few.kind == "made":
-        return from_weights(teacher, pruning, few, ridge)
-    closed = ClosedForm(teacher, dropped, few, ridge)
+        return from_weights(starter, pruning)
     if few.kind == "own":
-        fitted = fit_best(closed, dropped)
+        fitted = fit_best(starter.closed, dropped)
     else:
-        fitted = fit_cautiously(closed, dropped, Referee(teacher, few.referee) if few.referee else None)
+        referee = Referee(teacher, few.referee) if few.referee else None
+        fitted = fit_cautiously(starter.closed, dropped, referee)
     return Start(fitted.network, teacher, fitted.describe())
 
 
-def from_fskd(teacher: nn.Module, pruning: Pruning, few: TinySet, ridge: RidgeRecipe) -> Start:
+def from_fskd(starter: Starter, pruning: Pruning) -> Start:
     """Every layer that pruning has changed, corrected by least squares."""
-    student = from_weights(teacher, pruning, few, ridge).student
+    few, teacher = starter.few, starter.teacher
+    student = from_weights(starter, pruning).student
     kept = pruning.kept_filters(teacher, few.preprocessing.image_size)
     return Start(correct_layers_(student, teacher, kept, few), teacher)
 
 
-def from_cd(
-    teacher: nn.Module,
-    pruning: Pruning,
-    few: TinySet,
-    ridge: RidgeRecipe,
-    recipe: CrossDistillation,
-) -> Start:
+def from_cd(starter: Starter, pruning: Pruning, recipe: CrossDistillation) -> Start:
     """Every layer behind thinned ones, refitted by cross distillation."""
+    few, teacher = starter.few, starter.teacher
     image_size = few.preprocessing.image_size
     kept = pruning.kept_filters(teacher, image_size)
     readers = find_readers(teacher, list(kept), image_size)
     return Start(refit_layers(teacher, kept, readers, few, recipe), teacher)
 
 
-BEGIN: dict[str, Begin] = {
+BEGIN: dict[str, Callable[[Starter, Pruning], Start]] = {
     "weights": from_weights,
     "adaptors": from_adaptors,
     "fitted": from_fit,

@@ -81,7 +81,7 @@ def run(
     sets = gather(
         look.blocks, goals, rank.sets, rank.sets_per_target, [choice["blocks"] for choice in choices]
     )
-    oracle = Oracle(look.network, shown.few, evaluation.batches, way)
+    oracle = Oracle(look.network, look.blocks, shown.few, evaluation.batches, way)
     ask = answers.remember("lost", lambda blocks: tensors_of(oracle.lost_without(blocks)))
     found: dict[Blocks, Lost] = {}
     for blocks in track(sets, "drop blocks and recover", len(sets)):
