@@ -53,7 +53,8 @@ def make_agree(pipeline: Pipeline, log_file: Path, is_new: bool = False) -> int:
     Args:
         pipeline: The pipeline.
         log_file: Where everything that DVC and the stages print goes.
-        is_new: Whether DVC knows of no job yet, so that it need not be asked what changed.
+        is_new: Whether Snakemake has just run everything and DVC knows of no job yet, so that neither need be
+            asked.
 
     Returns:
         How many jobs ran.
@@ -66,13 +67,14 @@ def make_agree(pipeline: Pipeline, log_file: Path, is_new: bool = False) -> int:
         say(sentence)
     snakemake = ("snakemake", "--configfile", str(pipeline.params_file), "--replace-workflow-config")
 
+    outs = [out for job in pipeline.jobs for out in job.outs]
     if is_new:
-        changed = pipeline.jobs
+        changed, vouched = pipeline.jobs, set(filter(is_as_noted, outs))
     else:
         say("asking DVC what changed")
         changed = changed_jobs(pipeline)
-    say(f"asking Snakemake what it ran ({_count(changed)} changed for DVC)")
-    vouched = vouched_outputs(output_of(*snakemake, "--summary", "--", "all"))
+        say(f"asking Snakemake what it ran ({_count(changed)} changed for DVC)")
+        vouched = vouched_outputs(output_of(*snakemake, "--summary", "--", "all"))
     ran = [job for job in changed if vouched.issuperset(job.outs)]
     num_stale, num_run = len(changed) - len(ran), 0
     if ran:
@@ -85,7 +87,7 @@ def make_agree(pipeline: Pipeline, log_file: Path, is_new: bool = False) -> int:
         raise EngineError(
             f"{pipeline.file}: {_count(left)} still differ ({left[0].name}, …); did a file change meanwhile?"
         )
-    if changed or not vouched.issuperset(out for job in pipeline.jobs for out in job.outs):
+    if not (all(map(is_as_noted, outs)) if is_new else not changed and vouched.issuperset(outs)):
         say("writing Snakemake's notes")  # DVC may also have put files of the same content anew
         output_of(*snakemake, "--touch", "--forceall", "--cores", "1", "--quiet", "all", "--", "all")
     return num_run
