@@ -79,7 +79,9 @@ def make_agree(pipeline: Pipeline, log_file: Path, is_new: bool = False) -> int:
     num_stale, num_run = len(changed) - len(ran), 0
     if ran:
         say(f"recording {_count(ran)} that ran outside DVC")
-        output_of("dvc", "commit", "--force", "--quiet", *targets_of(pipeline, ran, changed))
+        output_of("dvc", "commit", "--force", "--quiet", "--no-relink", *targets_of(pipeline, ran, changed))
+    if is_new and not num_stale:
+        return 0
     if num_stale:
         say(f"running {num_stale} that changed")
         num_run = reproduce(pipeline, log_file)
@@ -87,7 +89,7 @@ def make_agree(pipeline: Pipeline, log_file: Path, is_new: bool = False) -> int:
         raise EngineError(
             f"{pipeline.file}: {_count(left)} still differ ({left[0].name}, …); did a file change meanwhile?"
         )
-    if not (all(map(is_as_noted, outs)) if is_new else not changed and vouched.issuperset(outs)):
+    if changed or not vouched.issuperset(outs):
         say("writing Snakemake's notes")  # DVC may also have put files of the same content anew
         output_of(*snakemake, "--touch", "--forceall", "--cores", "1", "--quiet", "all", "--", "all")
     return num_run
