@@ -17,7 +17,7 @@ from practise.errors import FileError, NetworkError
 from practise.evaluation import oracle as oracle_module
 from practise.evaluation.lost import Lost, read_lost, write_lost
 from practise.evaluation.oracle import FEWEST, MOST, Oracle, draw_sets, draw_sets_that_meet
-from practise.evaluation.recovered import Recovering, recover_student
+from practise.evaluation.recovered import Recovering, recover_by
 from practise.networks.batch_norm import adapt_batch_norm_
 from practise.networks.blocks import drop_blocks_
 from practise.pruning.plan import Pruning
@@ -89,15 +89,13 @@ def test_recoveries_come_out_as_they_do_without_anything_in_common(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     network, given = confident_network(), []
-    recover = oracle_module.recover_student
-    monkeypatch.setattr(
-        oracle_module, "recover_student", lambda *args: given.append(args[4]) or recover(*args)
-    )
+    recover = oracle_module.recover_by
+    monkeypatch.setattr(oracle_module, "recover_by", lambda *args: given.append(args[4]) or recover(*args))
     oracle = build(QUICK, network)
     found = [oracle.lost_without(blocks) for blocks in (["stages.0.1"], ["stages.1.1"], ["stages.0.1"])]
     assert given == [oracle.common] * 3
     assert oracle.common.bank is not None
-    student = recover_student(network, tiny_set(6), Pruning(["stages.0.1"]), way(QUICK))
+    student = recover_by(network, tiny_set(6), Pruning(["stages.0.1"]), way(QUICK)).network
     expected = lost_by_hand(network, student.eval())
     for one in (found[0], found[2]):
         assert one.kl == pytest.approx(expected.kl, rel=1e-3, abs=1e-6)

@@ -666,6 +666,21 @@ def test_the_oracle_table_has_the_loss_without_each_set_and_everyones_place() ->
         assert shown["recoverability"] == f"{rankdata(scores)[alike.index(place)]:.1f}"
 
 
+def test_what_a_recovery_chose_stands_in_the_tables_with_how_many_seeds_chose_it() -> None:
+    params = make_params(seeds=[0, 1, 2], sources__seeds=[0, 1, 2])
+    write_results(params)
+    write_tables(params, OUT)
+    chosen = "pull 10; 50 % (2 of 3), pull 0.1; 50 % (1 of 3)"
+    recovery = markdown_rows((OUT / "recovery.md").read_text())
+    assert row_of(recovery, "PRACTISE")["Chosen"] == chosen
+    assert row_of(recovery, "BP (blocks)")["Chosen"] == DASH
+    header, *rows = markdown_rows((OUT / "outofdomain.md").read_text())
+    ours = [dict(zip(header, row, strict=True)) for row in rows if "PRACTISE" in row]
+    assert ours and all(row["Chosen, 50 images"] == chosen for row in ours)
+    told = pd.read_csv(OUT / "recovery.csv").drop_duplicates(["method", "seed"]).set_index(["method", "seed"])
+    assert told.loc[("practise", 1), ["fit", "share"]].tolist() == ["pull 0.1", 0.5]
+
+
 def test_all_images_have_a_column_of_their_own_after_the_numbers() -> None:
     params = make_params(
         num_images=["all", 50], seeds=[0, 1], sources__num_images=["all", 500, 50], synthesize__num_images=500
@@ -674,10 +689,9 @@ def test_all_images_have_a_column_of_their_own_after_the_numbers() -> None:
     write_tables(params, OUT)
     for table, counts in {"fewshot": ["all", "50"], "outofdomain": ["50", "500", "all"]}.items():
         header, *_ = markdown_rows((OUT / f"{table}.md").read_text())
-        assert [title.split()[0] for title in header if title.endswith(" images")] == [
-            *counts,
-            *["KL,"] * len(counts),
-        ]
+        told = [title.split()[0] for title in header if title.endswith(" images")]
+        chosen = ["Chosen,"] * len(counts) if table == "outofdomain" else []
+        assert told == [*counts, *["KL,"] * len(counts), *chosen]
         frame = read_frame(OUT / f"{table}.csv")
         assert set(frame["num_images"]) == {int(count) if count != "all" else count for count in counts}
         assert frame_csv(frame) == (OUT / f"{table}.csv").read_text()

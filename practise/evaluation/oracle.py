@@ -16,7 +16,7 @@ from torch import nn
 from practise.evaluation.accuracy import ask
 from practise.evaluation.comparing import Judge
 from practise.evaluation.lost import Lost
-from practise.evaluation.recovered import Recovering, recover_student
+from practise.evaluation.recovered import Recovering, recover_by
 from practise.images.loading import Batch
 from practise.images.tiny_set import TinySet
 from practise.pruning.plan import Pruning
@@ -61,8 +61,8 @@ class Oracle:
         Raises:
             NetworkError: a logit is not finite.
         """
-        student = recover_student(self.network, self.few, Pruning(blocks), self.way, self.common)
-        return self.judge.lost_by(student)
+        recovered = recover_by(self.network, self.few, Pruning(blocks), self.way, self.common)
+        return self.judge.lost_by(recovered.network)
 
 
 def draw_sets(blocks: Sequence[str], count: int, seed: int = 0) -> list[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""A way to recover, and a network that was recovered in it."""
+"""A way to recover."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from torch import nn
 from practise.images.tiny_set import TinySet
 from practise.pruning.plan import Pruning
 from practise.recovery.params import RecoveryRecipe
-from practise.recovery.recover import Common, recover
+from practise.recovery.recover import Common, Recovered, recover
 from practise.scoring.params import RidgeRecipe
 
 
@@ -26,9 +26,9 @@ class Recovering:
     ridge: RidgeRecipe
 
 
-def recover_student(
+def recover_by(
     network: nn.Module, few: TinySet, pruning: Pruning, way: Recovering, common: Common | None = None
-) -> nn.Module:
+) -> Recovered:
     """The pruned network, recovered.
 
     Args:
@@ -38,4 +38,4 @@ def recover_student(
         way: how to recover.
         common: what several recoveries on these images have in common, found before.
     """
-    return recover(network, pruning, few, way.loss, way.recipe, way.ridge, common=common).network
+    return recover(network, pruning, few, way.loss, way.recipe, way.ridge, common=common)

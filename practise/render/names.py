@@ -1,8 +1,10 @@
 """How things are written: criteria and losses, means, percentages, block lists, the hardware line."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from os.path import commonprefix
+from typing import Any
 
 import pandas as pd
 
@@ -154,6 +156,39 @@ def block_list(dropped: Sequence[str]) -> str:
         for name, count in sorted(counts.items(), key=lambda item: natural_order(item[0]))
     ]
     return f"{shared}{{{', '.join(names)}}}" if shared else ", ".join(names)
+
+
+def fit_title(start: Mapping[str, Any] | None) -> str:
+    """Return how the start of a recovery was fitted: an empty text where it fits nothing by itself.
+
+    >>> fit_title({"pull": 0.1, "matched": True}), fit_title({"pull": None, "matched": False})
+    ('pull 0.1, batch norm matched', 'no fit')
+    """
+    if start is None:
+        return ""
+    parts = [] if start["pull"] is None else [f"pull {start['pull']:g}"]
+    parts += ["batch norm matched"] if start["matched"] else []
+    return ", ".join(parts) or "no fit"
+
+
+def choice_title(fits: Iterable[str], shares: Iterable[float]) -> str:
+    """Return what recoveries chose by looking at images, and how often where the seeds disagree.
+
+    Args:
+        fits: how each start was fitted, by `fit_title`.
+        shares: of the way from start to end that each went; missing where none was chosen.
+
+    >>> choice_title(["no fit", "pull 0.1", "no fit"], [0.5, 0.5, 0.5])
+    'no fit; 50 % (2 of 3), pull 0.1; 50 % (1 of 3)'
+    """
+    texts = [
+        "; ".join(filter(None, (fit, "" if pd.isna(share) else f"{100 * share:.0f} %")))
+        for fit, share in zip(fits, shares, strict=True)
+    ]
+    counts = Counter(texts)
+    if len(counts) == 1:
+        return texts[0] or DASH
+    return ", ".join(f"{text or DASH} ({count} of {len(texts)})" for text, count in counts.most_common())
 
 
 def shared_prefix(names: Sequence[str]) -> str:

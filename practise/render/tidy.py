@@ -35,7 +35,7 @@ LEAST_CEILING = 0.5
 WORDS = (
     *("network", "images", "method", "style", "preset", "match", "criterion", "search", "loss", "pruned"),
     *("kind", "evaluation", "block", "dropped_block", "dropped_blocks", "best_known", "paper_source"),
-    *("claim", "ours", "against", "device_name", "device", "dtype"),
+    *("claim", "ours", "against", "device_name", "device", "dtype", "fit"),
 )
 """The columns that hold words even where they look like numbers or are empty."""
 

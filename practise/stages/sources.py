@@ -3,6 +3,7 @@
 import copy
 import random
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import nn
 
 from practise.evaluation.comparing import Judge, names_right
 from practise.evaluation.logits import read_logits
-from practise.evaluation.recovered import Recovering, recover_student
+from practise.evaluation.recovered import Recovering, recover_by
 from practise.files import sha256, write_result
 from practise.images import Source, open_source
 from practise.images.manifest import check_disjoint, describe_item, read_listing
@@ -99,10 +100,14 @@ def run(
         return {"top1": 100 * float(lost.right.mean()), **lost.describe(right_original)}
 
     def recovered(method: str) -> dict[str, Any]:
-        return answers.find(method, lambda: judged(recover_student(whole, few, pruning, ways[method])))
+        found = recover_by(whole, few, pruning, ways[method])
+        return {**judged(found.network), "start": found.start, "guard": found.guard}
 
     bare = answers.find(BARE, lambda: judged(pruning.apply_(copy.deepcopy(whole), size)))
-    after = {method: recovered(method) for method in track(ways, "recover by each method", len(ways))}
+    after = {
+        method: answers.find(method, partial(recovered, method))
+        for method in track(ways, "recover by each method", len(ways))
+    }
     result = {
         "kind": params.images[images].source,
         "dropped_blocks": list(settings.blocks),

@@ -24,6 +24,18 @@ KL = "KL: of the class probabilities from the original's, in nats, mean over the
 """What the column KL is."""
 
 
+CHOSEN = (
+    "Chosen: by looking at the images, how adaptors and batch norm are fitted where the recovery starts, and "
+    "the share of the way from there to the end of its training that it goes."
+)
+"""What a column says that `choice_title` fills."""
+
+
+def chosen_heading(count: HowMany) -> str:
+    """Return the heading of what was chosen with so many images."""
+    return f"Chosen, {count_of('image', count)}"
+
+
 def kl_heading(count: HowMany) -> str:
     """Return the heading of the KL with so many images."""
     return f"KL, {count_of('image', count)}"

@@ -4,13 +4,14 @@ The grid of `params.yaml` says which files belong to a table; nothing is searche
 of an earlier, larger grid never slip in. A missing file is one sentence: which, and how to make it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from practise.errors import FileError
 from practise.latency.milliseconds import reduced_ms
-from practise.render.names import natural_order
+from practise.render.names import fit_title, natural_order
 from practise.render.tables.paper import paper_top1
 from practise.render.tables.results import Results
 from practise.render.tidy import DEVICE_COLUMNS, REDUCTION_AT, UNSTABLE_AT
@@ -39,7 +40,7 @@ BLOCKS_COLUMNS = (
     *("latency_reduction", "pruning_score", "dropped"),
     *DEVICE_COLUMNS,
 )
-RECOVERY_COLUMNS = (*CELL_COLUMNS, "loss", "steps", "step", "value", "lr")
+RECOVERY_COLUMNS = (*CELL_COLUMNS, "loss", "steps", "fit", "share", "step", "value", "lr")
 
 MAX_CURVE_POINTS = 200
 """A longer recovery history is averaged over equal stretches of steps."""
@@ -196,6 +197,8 @@ def blocks_frame(params: Params) -> pd.DataFrame:
 def recovery_frame(params: Params) -> pd.DataFrame:
     """Return the recovery loss against the step, a row per cell and step; nothing measured in time is in it.
 
+    `fit` and `share` are what the recovery chose by looking at the images (see `chosen`).
+
     A recovery without steps is one row, step 0, without a loss.
 
     Raises:
@@ -205,13 +208,23 @@ def recovery_frame(params: Params) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for cell in cells(params):
         card = results.read(results.paths.student_card(cell), "student")
-        recovery = {"loss": card["loss"], "steps": card["steps"]}
+        recovery = {"loss": card["loss"], "steps": card["steps"], **chosen(card)}
         history: list[dict[str, Any]] = [
             *thin(results.history(results.paths.history(cell)), MAX_CURVE_POINTS)
         ]
         history = history or [{"step": 0, "value": None, "lr": None}]
         rows += [{**_columns(cell), **recovery, **point} for point in history]
     return pd.DataFrame(rows, columns=RECOVERY_COLUMNS)
+
+
+def chosen(recovered: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a recovery's start was fitted, and the share of the way from there to its end that it went.
+
+    Args:
+        recovered: what a result says of it under `start` and `guard`.
+    """
+    guard = recovered.get("guard")
+    return {"fit": fit_title(recovered.get("start")), "share": None if guard is None else guard["share"]}
 
 
 def preset_title(params: Params, method: str) -> str:

@@ -4,12 +4,13 @@ import pandas as pd
 
 from practise.render.formats import RenderedTable, arrange
 from practise.render.methods import method_title
-from practise.render.names import loss_title, scientific, target_title
+from practise.render.names import choice_title, loss_title, scientific, target_title
+from practise.render.tables.captions import CHOSEN
 from practise.render.tidy import SETTING, groups
 
 COLUMNS = (
     *("Network", "Images", "Handed over", "Target", "Method", "Loss", "Steps"),
-    *("First loss", "Half-way loss", "Last loss"),
+    *("First loss", "Half-way loss", "Last loss", "Chosen"),
 )
 
 
@@ -28,14 +29,15 @@ def render_recovery(frame: pd.DataFrame) -> RenderedTable:
     return arrange(
         rows,
         columns=[column for column in COLUMNS if column not in hidden],
-        text_columns=("Network", "Images", "Method", "Loss"),
+        text_columns=("Network", "Images", "Method", "Loss", "Chosen"),
         title="Loss of the recovery",
-        caption=f"{spread}; losses of different kinds cannot be compared.",
+        caption=f"{spread}; losses of different kinds cannot be compared. {CHOSEN}",
     )
 
 
 def _method(setting: tuple[str, str, int, float, str], cells: pd.DataFrame) -> dict[str, str]:
     network, images, num_images, target, method = setting
+    once = cells.drop_duplicates("seed")
     runs = [run.sort_values("step")["value"] for _, run in groups(cells, ("seed",))]
     return {
         "Network": network,
@@ -48,4 +50,5 @@ def _method(setting: tuple[str, str, int, float, str], cells: pd.DataFrame) -> d
         "First loss": scientific(run.iloc[0] for run in runs),
         "Half-way loss": scientific(run.iloc[len(run) // 2] for run in runs),
         "Last loss": scientific(run.iloc[-1] for run in runs),
+        "Chosen": choice_title(once["fit"], once["share"]),
     }

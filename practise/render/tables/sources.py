@@ -11,9 +11,17 @@ import pandas as pd
 
 from practise.render.formats import DASH, RenderedTable, Strong, arrange
 from practise.render.methods import method_title
-from practise.render.names import block_list, count_of, mean_and_std, number
-from practise.render.tables.captions import KL, constant_columns, kl_heading, seeds_caption, sentence
-from practise.render.tables.frames import preset_title
+from practise.render.names import block_list, choice_title, count_of, mean_and_std, number
+from practise.render.tables.captions import (
+    CHOSEN,
+    KL,
+    chosen_heading,
+    constant_columns,
+    kl_heading,
+    seeds_caption,
+    sentence,
+)
+from practise.render.tables.frames import chosen, preset_title
 from practise.render.tables.results import Results
 from practise.render.tidy import ahead, by_size, groups
 from practise.schema import HowMany
@@ -25,7 +33,8 @@ SYNTHESIZED = "synthesized"
 
 SOURCES_COLUMNS = (
     *("network", "images", "kind", "num_images", "seed", "method", "preset", "dropped_blocks"),
-    *("top1", "top1_before", "top1_original", "kl", "kl_before", "num_evaluation", "evaluation"),
+    *("top1", "top1_before", "top1_original", "kl", "kl_before", "fit", "share"),
+    *("num_evaluation", "evaluation"),
 )
 DATAFREE_COLUMNS = (*SOURCES_COLUMNS, "distance_before", "distance_after", "confidence")
 
@@ -33,8 +42,9 @@ DATAFREE_COLUMNS = (*SOURCES_COLUMNS, "distance_before", "distance_after", "conf
 def sources_frame(params: Params) -> pd.DataFrame:
     """Return one row per source, number of images, seed and method: the accuracy after the recovery.
 
-    `top1_before` and `kl_before` are without recovery, `kl` is KL(original ‖ network) in nats,
-    `evaluation` names the images that accuracy is measured on.
+    `top1_before` and `kl_before` are without recovery, `kl` is KL(original ‖ network) in nats, `fit` and
+    `share` are what the recovery chose by looking at the images (see `frames.chosen`), `evaluation` names the
+    images that accuracy is measured on.
 
     Raises:
         FileError: A result of the section sources is missing or damaged.
@@ -57,6 +67,7 @@ def sources_frame(params: Params) -> pd.DataFrame:
                 "method": one["method"],
                 "preset": preset_title(params, one["method"]),
                 **{key: one[key] for key in ("top1", "kl")},
+                **chosen(one),
             }
             for one in result["methods"]
         ]
@@ -113,9 +124,10 @@ TITLES = {"Network": "network", "Images": "images", "Method": "method"}
 
 
 def _render(frame: pd.DataFrame, title: str, caption: str, notes: tuple[str, ...]) -> RenderedTable:
-    missing = {column: float("nan") for column in ("kl", "kl_before") if column not in frame}
+    told: dict[str, Any] = {"kl": float("nan"), "kl_before": float("nan"), "fit": "", "share": float("nan")}
+    missing = {column: value for column, value in told.items() if column not in frame}
     frame = frame.assign(**missing)  # tables of before it was told
-    told_kl = frame["kl"].notna().any()
+    told_kl, told_choice = frame["kl"].notna().any(), frame["share"].notna().any()
     counts = by_size(frame["num_images"].unique())
     rows: list[dict[str, str]] = []
     for (network,), everywhere in groups(frame, ("network",)):
@@ -126,6 +138,7 @@ def _render(frame: pd.DataFrame, title: str, caption: str, notes: tuple[str, ...
                 {"Network": network, "Images": name, "Method": name}
                 | {_heading(count): text for count in counts}
                 | {kl_heading(count): lost for count in counts}
+                | {chosen_heading(count): DASH for count in counts}
             )
         top1s = everywhere.groupby(["num_images", "images", "method"])["top1"]
         means, spreads = top1s.mean(), top1s.std()
@@ -137,16 +150,18 @@ def _render(frame: pd.DataFrame, title: str, caption: str, notes: tuple[str, ...
                 text = mean_and_std(some["top1"], 1)
                 row[_heading(count)] = Strong(text) if (images, method) == leader[count] else text
                 row[kl_heading(count)] = mean_and_std(some["kl"], 2)
+                row[chosen_heading(count)] = choice_title(some["fit"], some["share"])
             rows.append(row)
     hidden = constant_columns(frame, TITLES)
     hidden -= {"Method"} if {"Images", "Method"} <= hidden else set()
     columns = [heading for heading in TITLES if heading not in hidden]
+    headings = [_heading, *([kl_heading] if told_kl else []), *([chosen_heading] if told_choice else [])]
     return arrange(
         rows,
-        columns=[*columns, *map(_heading, counts), *(map(kl_heading, counts) if told_kl else ())],
-        text_columns=tuple(TITLES),
+        columns=[*columns, *(heading(count) for heading in headings for count in counts)],
+        text_columns=(*TITLES, *map(chosen_heading, counts)),
         title=title,
-        caption=f"{caption} {KL}" if told_kl else caption,
+        caption=" ".join([caption, *([KL] if told_kl else []), *([CHOSEN] if told_choice else [])]),
         notes=notes,
     )
 
