@@ -23,7 +23,7 @@ from practise.settings.reading import load_params
 pytestmark = pytest.mark.slow
 
 MEASURED = (
-    *("latency", "select/", "rank/", "runs/", "README", ".snakemake_timestamp"),
+    *("latency", "select/", "measure/", "rank/", "runs/", "README", ".snakemake_timestamp"),
     *(f"tables/{name}." for name in ("schemes", "fewshot", "criteria", "oracle", "blocks")),
     *(f"figures/{name}." for name in ("tradeoff", "criteria", "macs_vs_latency")),
 )

@@ -22,7 +22,7 @@ class LatencyParams(Section):
         "where no method does.",
     )
     dtype: Dtype = setting("fp32", "Number format of weights and images.")
-    rounds: Count = setting(60, "Timed turns of each network, at least.")
+    rounds: Count = setting(40, "Timed turns of each network, at least.")
     precision: Positive | None = setting(
         0.0075,
         "Standard error of a latency reduction above which more rounds are taken, up to ten times as many; "

@@ -20,10 +20,14 @@ def render_recovery(frame: pd.DataFrame) -> RenderedTable:
     Args:
         frame: The frame of `frames.recovery_frame`.
     """
+    if "fit" not in frame:  # a table of before it was told
+        frame = frame.assign(fit="", share=float("nan"))
     rows = []
     for setting, methods in groups(frame, SETTING):
         rows += [_method((*setting, method), cells) for (method,), cells in groups(methods, ("method",))]
+    told = (frame["fit"] != "").any() or frame["share"].notna().any()
     hidden = {title for title, column in zip(COLUMNS, SETTING, strict=False) if frame[column].nunique() == 1}
+    hidden |= set() if told else {"Chosen"}
     seeds = frame["seed"].nunique()
     spread = f"Mean ± sample standard deviation over n = {seeds} seeds" if seeds > 1 else "n = 1 seed"
     return arrange(
@@ -31,7 +35,7 @@ def render_recovery(frame: pd.DataFrame) -> RenderedTable:
         columns=[column for column in COLUMNS if column not in hidden],
         text_columns=("Network", "Images", "Method", "Loss", "Chosen"),
         title="Loss of the recovery",
-        caption=f"{spread}; losses of different kinds cannot be compared. {CHOSEN}",
+        caption=f"{spread}; losses of different kinds cannot be compared." + (f" {CHOSEN}" if told else ""),
     )
 
 
