@@ -13,22 +13,13 @@ from torch import nn
 
 from practise.errors import RecoveryError
 from practise.images.views import combine, draw_views, mix
-from practise.machine.devices import AT_ONCE
 from practise.networks.blocks import drop_blocks_
 from practise.pruning.plan import Pruning
 from practise.recovery import training
 from practise.recovery.losses import distil
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.start import start_recovery
-from practise.recovery.training import (
-    Step,
-    ViewBank,
-    build_optimizer,
-    keeps_views,
-    parts_of,
-    recover_,
-    share_views,
-)
+from practise.recovery.training import Step, ViewBank, build_optimizer, keeps_views, recover_, share_views
 from practise.resume import Resume
 from practise.scoring.params import RidgeRecipe
 
@@ -153,26 +144,6 @@ def test_views_are_not_kept_where_the_steps_end_before_all_images_have_been_seen
 def test_views_are_kept_for_a_training_that_looks_at_each_up_to_eight_times(steps, kept):
     recipe = RECIPE.but(steps=steps, batch_size=4, views=2)
     assert keeps_views(recipe, tiny_set(8)) == kept
-
-
-@pytest.mark.parametrize("loss", ["mimic", "distil"])
-def test_a_batch_that_goes_through_in_parts_trains_as_the_whole_one(loss, monkeypatch):
-    whole, history = recover(RECIPE, loss)
-    monkeypatch.setitem(AT_ONCE, "cpu", 3)  # parts of 3, 3 and 2
-    parts, of_parts = recover(RECIPE, loss)
-    assert [step.loss for step in of_parts] == pytest.approx([step.loss for step in history], rel=1e-4)
-    ours, theirs = parts.state_dict(), whole.state_dict()
-    assert all(torch.allclose(ours[name], theirs[name], atol=1e-4) for name in theirs)
-
-
-def test_a_batch_stays_whole_where_batch_norm_looks_at_all_of_it(monkeypatch):
-    monkeypatch.setitem(AT_ONCE, "cpu", 3)
-    batch = torch.zeros(8, 3, 4, 4), torch.zeros(8, 5), torch.zeros(8)
-    sizes = {
-        way: [len(part) for part, *_ in parts_of(batch, RECIPE.but(batch_norm=way))]
-        for way in ("frozen", "adapted", "train")
-    }
-    assert sizes == {"frozen": [3, 3, 2], "adapted": [3, 3, 2], "train": [8]}
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "distil"])

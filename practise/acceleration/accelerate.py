@@ -26,7 +26,7 @@ from practise.latency.budget import CALM, Budget
 from practise.latency.measuring import Latency, describe_setting, measure_with, pool
 from practise.latency.milliseconds import reduced_ms
 from practise.latency.savings import measure_savings
-from practise.machine.devices import AT_ONCE, resolve_device
+from practise.machine.devices import resolve_device
 from practise.machine.hardware import describe
 from practise.networks.blocks import alike_blocks, drop_blocks_, droppable_blocks
 from practise.networks.size import count_params
@@ -41,6 +41,8 @@ MEASUREMENTS_OF_SETS = 4
 """Measurements, about, until a set of blocks is chosen and those are confirmed, and of what was recovered."""
 MAX_MINUTES = 5.0
 """What measuring may take where nothing else is said."""
+BATCH = 32
+"""Images in a forward pass where classes are compared."""
 
 
 def accelerate(
@@ -229,7 +231,7 @@ def classify(network: nn.Module, views: Float[Tensor, "n 3 h w"]) -> Tensor:
     """
     where = next(network.parameters()).device
     with torch.inference_mode():
-        logits = torch.cat([network(batch.to(where)).cpu() for batch in views.split(AT_ONCE[where.type])])
+        logits = torch.cat([network(batch.to(where)).cpu() for batch in views.split(BATCH)])
     if not logits.isfinite().all():
         raise NetworkError(
             f"{type(network).__name__} gives logits that are not finite; its weights are damaged"

@@ -6,6 +6,4 @@ from practise.schema import Count, Section, setting
 class EvaluateParams(Section):
     """How accuracy is measured."""
 
-    batch_size: Count = setting(
-        16, "Images in a forward pass; on a CPU, more than about 16 leave its caches."
-    )
+    batch_size: Count = setting(32, "Images in a forward pass.")

@@ -20,13 +20,6 @@ DEVICES = get_args(DeviceName)
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 """Our names of number formats and torch's."""
 
-AT_ONCE = {"cpu": 16, "cuda": 64}
-"""Images that go through a network at once where that does not change the result, by kind of device.
-
-More leave the caches of a CPU. One thread of an AMD EPYC takes 2.7 ms an image to pass 16 through
-EfficientNet-Lite0 (96 px), 3.6 for 32 and 4.3 for 64; to train MobileNetV2 (161 px), 23 ms for 16, 32 for 32.
-"""
-
 
 class DeviceSettings(Protocol):
     """What `prepare` needs to know; `params.device` has it."""

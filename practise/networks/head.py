@@ -28,8 +28,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from practise.errors import NetworkError
-from practise.images.loading import Batch
-from practise.images.reading import map_in_order
 from practise.images.source import Flip
 from practise.networks.building import find_classifier
 
@@ -83,13 +81,11 @@ def fit_head(
 
 def extract_features(
     network: nn.Module,
-    batches: Iterable[Batch],
+    batches: Iterable[tuple[Float[Tensor, "n 3 h w"], Int64[Tensor, " n"]]],
     device: torch.device,
     flips: Sequence[Flip] = (),
 ) -> tuple[Float[Tensor, "m d"], Int64[Tensor, " m"]]:
     """Return what a network's classifier gets to see, and the labels, of every image and its mirrored views.
-
-    On a CPU, each core takes a batch: nothing else can begin before the head is fitted.
 
     Args:
         network: A classifier that ends in a linear layer; it is moved to the device and laid out
@@ -102,18 +98,14 @@ def extract_features(
         NetworkError: The last linear layer is not the classifier.
     """
     network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-
-    @torch.inference_mode()
-    def look(batch: Batch) -> Batch:
-        there = batch[0].to(device)
-        views = (there, *(there.flip(AXES[flip]) for flip in flips))
-        found = [network(view.contiguous(memory_format=torch.channels_last)).cpu() for view in views]
-        return torch.cat(found), batch[1].repeat(len(views))
-
-    with without_classifier(network):
-        workers = None if device.type == "cpu" else 1
-        features, labels = zip(*map_in_order(look, batches, workers), strict=True)
-    return torch.cat(features), torch.cat(labels)
+    features, targets = [], []
+    with torch.inference_mode(), without_classifier(network):
+        for images, labels in batches:
+            there = images.to(device)
+            for view in (there, *(there.flip(AXES[flip]) for flip in flips)):
+                features.append(network(view.contiguous(memory_format=torch.channels_last)).cpu())
+                targets.append(labels)
+    return torch.cat(features), torch.cat(targets)
 
 
 @contextmanager

@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 from practise.images.params import Kind
 from practise.images.tiny_set import TinySet
-from practise.machine.devices import AT_ONCE
 from practise.scoring.divergence import divergence
 
+BATCH = 64
+"""Images in a forward pass."""
 ERRORS: dict[Kind, float] = {"own": 1.0, "foreign": 2.0, "made": 2.0}
 """By how many standard errors a network must lose less than another to be preferred, on images of each kind.
 
@@ -49,6 +50,6 @@ def classify(network: nn.Module, few: TinySet) -> Float[Tensor, "n classes"]:
         return torch.cat(
             [
                 network(few.centre_views(part.tolist()).to(device, memory_format=torch.channels_last)).float()
-                for part in torch.arange(len(few)).split(AT_ONCE[device.type])
+                for part in torch.arange(len(few)).split(BATCH)
             ]
         )

@@ -8,7 +8,6 @@ views whose targets the original network computes only once.
 """
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from practise.errors import RecoveryError
 from practise.images.tiny_set import TinySet
 from practise.images.views import combine, draw_batch, mix
-from practise.machine.devices import AT_ONCE, training_dtype
+from practise.machine.devices import training_dtype
 from practise.networks.features import feature_extractor, find_feature_layer, in_format
 from practise.progress import track
 from practise.recovery.losses import COMPARE
@@ -88,16 +87,13 @@ def recover_(
             views, theirs, labels = bank.batch(step)
             student.train()  # till then, some attentions keep what they made of their weights
             student.train(recipe.batch_norm == "train")
+            error = COMPARE[loss](run(views), theirs, labels)
             optimizer.zero_grad()
-            error = 0.0
-            for part, *wanted in parts_of((views, theirs, labels), recipe):
-                own = len(part) / len(views) * COMPARE[loss](run(part), *wanted)
-                own.backward()
-                error += own.item()
-            history.append(Step(step, error, optimizer.param_groups[0]["lr"]))
-            if not math.isfinite(error):
+            error.backward()
+            history.append(Step(step, error.item(), optimizer.param_groups[0]["lr"]))
+            if not torch.isfinite(error):
                 raise RecoveryError(
-                    f"the loss became {error} at step {step}; lower the learning rate (recover.lr)"
+                    f"the loss became {error.item()} at step {step}; lower the learning rate (recover.lr)"
                 )
             optimizer.step()
             schedule.step()
@@ -113,17 +109,6 @@ def recover_(
                 )
     student.eval()
     return history
-
-
-def parts_of(batch: "Batch", recipe: RecoveryRecipe) -> Iterator["Batch"]:
-    """A step's batch in the parts that go through the network at once.
-
-    On a GPU it is whole, as it is where the network looks at the images of a batch together.
-    """
-    size = len(batch[0])
-    if batch[0].device.type == "cpu" and recipe.batch_norm != "train":
-        size = AT_ONCE["cpu"]
-    yield from zip(*(kind.split(size) for kind in batch), strict=True)
 
 
 def share_views(teacher: nn.Module, few: TinySet, loss: str, recipe: RecoveryRecipe) -> "ViewBank | None":
@@ -238,7 +223,5 @@ class ViewBank:
         if self.recipe.mixing and not self.loss.reads_labels:
             views = mix(views, seed)
         views = views.contiguous(memory_format=torch.channels_last)
-        theirs = views.new_empty(len(views), 0)
-        if self.loss.asks_teacher:
-            theirs = torch.cat([self.ask(part) for part in views.split(AT_ONCE[self.device.type])])
+        theirs = self.ask(views) if self.loss.asks_teacher else views.new_empty(len(views), 0)
         return views, theirs, few.labels[indices].to(self.device)

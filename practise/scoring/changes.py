@@ -9,11 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from practise.images.tiny_set import TinySet
-from practise.machine.devices import AT_ONCE
 from practise.networks.blocks import drop_blocks_
 from practise.networks.features import feature_extractor, find_feature_layer
 from practise.scoring.divergence import divergence
 from practise.scoring.registry import OfSet
+
+BATCH = 50
+"""Images in a forward pass."""
 
 Run = Callable[[nn.Module, Tensor], Tensor]
 Distance = Callable[[Tensor, Tensor], Tensor]
@@ -43,7 +45,7 @@ def output_divergence(network: nn.Module, few: TinySet) -> OfSet:
 def distance_without(network: nn.Module, few: TinySet, run: Run, distance: Distance) -> OfSet:
     """The distance, averaged over the images, from the original's output to that without some blocks."""
     device = next(network.parameters()).device
-    views = few.centre_views().to(device, memory_format=torch.channels_last).split(AT_ONCE[device.type])
+    views = few.centre_views().to(device, memory_format=torch.channels_last).split(BATCH)
     ask = torch.inference_mode()(partial(run, network))
     originals = [ask(batch) for batch in views]
 
