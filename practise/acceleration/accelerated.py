@@ -163,21 +163,31 @@ def summarise(card: Mapping[str, Any]) -> str:
         f"images: {size} × {size} pixels, mean {mean}, std {std}; {card['preprocessing_from']}",
     ]
     if abs(after["reduction"] - card["target"]) > POINT:
-        lines.append(
-            "that is more than a point off: "
-            + (
-                "when they were chosen, these blocks were measured to save "
-                f"{choice['measured_reduction']:.1%}"
-                if choice["is_near"]
-                else f"of the {len(choice['tried'])} sets of blocks that were measured, it is the nearest"
-            )
-        )
+        lines.append(f"that is more than a point off: {tell_miss(after, choice)}")
     if before["unstable"] or after["unstable"]:
         lines.append(
             f"disturbed: times spread by {max(before['spread'], after['spread']):.0%}, others kept "
             f"{after['others']:.1f} cores busy; measure again when the machine is idle"
         )
     return "\n".join(lines)
+
+
+def tell_miss(after: Mapping[str, Any], choice: Mapping[str, Any]) -> str:
+    """Why a network is more than a point off its target.
+
+    Args:
+        after: its latency.
+        choice: how its blocks were chosen.
+    """
+    if after["standard_error"] > POINT:
+        return (
+            "the times varied too much to tell such a difference; ask again when the machine is calm, or with "
+            "more max_minutes"
+        )
+    if choice["is_near"]:
+        measured = choice["measured_reduction"]
+        return f"when they were chosen, these blocks were measured to save {measured:.1%}"
+    return f"of the {len(choice['tried'])} sets of blocks that were measured, it is the nearest"
 
 
 def tell_recovery(card: Mapping[str, Any]) -> str:
