@@ -181,8 +181,8 @@ def tell_miss(after: Mapping[str, Any], choice: Mapping[str, Any]) -> str:
     """
     if after["standard_error"] > POINT:
         return (
-            "the times varied too much to tell such a difference; ask again when the machine is calm, or with "
-            "more max_minutes"
+            "the times varied too much to tell such a difference; ask again when the machine is calm, or "
+            "with more max_minutes"
         )
     if choice["is_near"]:
         measured = choice["measured_reduction"]
