@@ -108,7 +108,7 @@ def fit_cautiously(closed: ClosedForm, dropped: Sequence[str], referee: Referee 
     usual = min((CAUTIOUS, AS_IT_IS), key=lambda fit: mean(lost[fit]))
     if referee.prefers(lost[best.fit], lost[usual]):
         return replace(best, lost=lost)
-    return Fitted(closed.absorb(dropped, usual), usual, lost)
+    return Fitted(cautious if usual == CAUTIOUS else closed.absorb(dropped, usual), usual, lost)
 
 
 def mean(lost: Float[Tensor, " n"]) -> float:
