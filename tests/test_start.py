@@ -13,6 +13,7 @@ from practise.images.views import centre_views
 from practise.networks.blocks import drop_blocks_
 from practise.pruning.plan import Pruning
 from practise.recovery.params import RecoveryRecipe
+from practise.recovery.recover import Starters
 from practise.recovery.registry import STARTS
 from practise.recovery.start import BEGIN, start_recovery
 from practise.scoring.params import RidgeRecipe
@@ -106,3 +107,16 @@ def test_a_start_for_blocks_is_none_for_filters_and_the_other_way_round():
 def test_every_start_that_a_params_file_may_name_is_there():
     named = json_schema()["$defs"]["RecoverParams"]["properties"]["start"]["enum"]
     assert list(BEGIN) == list(STARTS) == named
+
+
+def test_recipes_that_start_alike_share_a_start_and_each_gets_a_copy_to_train():
+    starters = Starters(tiny_network(), LAST_OF_ITS_STAGE, tiny_set(8))
+    none, some = PLAIN.but(start="adaptors", steps=0), PLAIN.but(start="adaptors", steps=4, lr=1e-2)
+    starter = starters.find(none, RIDGE)
+    assert starters.find(some, RIDGE) is starter
+    assert starters.find(some.but(batch_norm="adapted"), RIDGE) is not starter
+    first, second = (starter.start(Pruning(LAST_OF_ITS_STAGE)).student for _ in range(2))
+    assert same(first, second)
+    nn.init.zeros_(next(first.parameters()))
+    third = starter.start(Pruning(LAST_OF_ITS_STAGE)).student
+    assert same(third, second), "training one start leaves the others as they are"

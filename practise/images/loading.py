@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from practise.images.kept import keep_views
 from practise.images.preprocessing import Preprocessing, to_tensor
 from practise.images.reading import map_in_order, read_image
 from practise.images.source import Item
@@ -33,7 +35,13 @@ def load_images(root: Path, items: list[Item], preprocessing: Preprocessing) -> 
 
 
 def stream_batches(
-    root: Path, items: list[Item], preprocessing: Preprocessing, batch_size: int, description: str = ""
+    root: Path,
+    items: list[Item],
+    preprocessing: Preprocessing,
+    batch_size: int,
+    description: str = "",
+    *,
+    keep: bool = False,
 ) -> Iterator[Batch]:
     """Give the evaluation view of images in batches, in order, with little in memory at any time.
 
@@ -43,11 +51,16 @@ def stream_batches(
         preprocessing: The network's.
         batch_size: Images in a batch; the last one may have fewer.
         description: What progress is told of; nothing is told when empty.
+        keep: Whether other jobs will look at the same images, so that what is decoded is kept.
 
     Raises:
         ImageError: An image is missing, damaged or has changed.
     """
-    views = map_in_order(lambda item: preprocessing.view(read_image(root, item)), items)
+    views: Iterator[Any] = (
+        keep_views(root, items, preprocessing)
+        if keep
+        else map_in_order(lambda item: preprocessing.view(read_image(root, item)), items)
+    )
     starts = range(0, len(items), batch_size)
     for start in track(starts, description) if description else starts:
         images = preprocessing.normalise(to_tensor(list(islice(views, batch_size))))

@@ -5,6 +5,7 @@ torchvision do at evaluation, pixel for pixel.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +63,7 @@ def resize_shorter_side(image: Image.Image, size: int, interpolation: str) -> Im
     return image.resize((width, height), Image.Resampling[interpolation.upper()])
 
 
-def to_tensor(images: list[Image.Image]) -> UInt8[Tensor, "n 3 h w"]:
+def to_tensor(images: "Sequence[Image.Image | UInt8[np.ndarray, 'h w 3']]") -> UInt8[Tensor, "n 3 h w"]:
     """Return RGB images of one size as bytes."""
     return (
         torch.from_numpy(np.stack([np.asarray(image) for image in images])).permute(0, 3, 1, 2).contiguous()

@@ -40,6 +40,11 @@ def read_image(root: Path, item: Item) -> Image.Image:
     return image.crop(item.box) if item.box else image
 
 
+def check_unchanged(root: Path, item: Item) -> None:
+    """Make sure that an image's file still has its hash; arguments and errors as for `read_image`."""
+    _read(root / item.path, item.sha256)
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """Return the image in RGB; 16-bit grey keeps its upper 8 bits, where Pillow would clip it to white."""
     if image.mode.startswith("I"):

@@ -1,5 +1,6 @@
 """A whole recovery: where it starts, its training, and how far the guard lets it go."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,29 @@ class Common:
 
     starter: Starter
     bank: ViewBank | None = None
+
+
+class Starters:
+    """Starters of one network on the same images, one for all recipes that start alike.
+
+    Args:
+        network: the original on its device, in evaluation mode; it is not changed.
+        blocks: all that any of the recoveries drops.
+        few: the images.
+    """
+
+    def __init__(self, network: nn.Module, blocks: Sequence[str], few: TinySet) -> None:
+        self.network, self.blocks, self.few = network, blocks, few
+        self.made: dict[str, Starter] = {}
+
+    def find(self, recipe: RecoveryRecipe, ridge: RidgeRecipe) -> Starter:
+        """The starter of recoveries by a recipe; arguments as for `Starter`."""
+        heeded = recipe.model_dump(include={"start", "batch_norm", "batch_size", "guard"})
+        alike = json.dumps([heeded, ridge.model_dump()], sort_keys=True)
+        if alike not in self.made:
+            training, _ = share_out(self.few, recipe)
+            self.made[alike] = Starter(self.network, self.blocks, training, recipe, ridge)
+        return self.made[alike]
 
 
 def find_common(

@@ -11,7 +11,7 @@ is an entry there, and here a function, in a file of its own if it is long, and 
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -70,6 +70,7 @@ class Starter:
         ridge: RidgeRecipe,
     ) -> None:
         self.blocks, self.few, self.way, self.ridge = blocks, few, recipe.start, ridge
+        self.last: tuple[Pruning, Start] | None = None
         self.teacher = network
         if recipe.batch_norm == "adapted" and few.kind == "own":
             views = few.centre_views().to(next(network.parameters()).device)
@@ -82,7 +83,7 @@ class Starter:
         return ClosedForm(self.teacher, self.blocks, self.few, ridge)
 
     def start(self, pruning: Pruning) -> Start:
-        """The pruned network, ready to be trained.
+        """The pruned network, ready to be trained; the last one is found once, however often it is asked for.
 
         Args:
             pruning: what goes.
@@ -96,7 +97,10 @@ class Starter:
             raise RecoveryError(
                 f"recover.start: {self.way} does not make up for {pruned}, should be one of {known}"
             )
-        return BEGIN[self.way](self, pruning)
+        if self.last is None or self.last[0] != pruning:
+            self.last = pruning, BEGIN[self.way](self, pruning)
+        found = self.last[1]
+        return replace(found, student=copy.deepcopy(found.student))
 
 
 def start_recovery(

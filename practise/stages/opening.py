@@ -49,7 +49,8 @@ def stream_evaluation(
     listed = read_listing(listing)
     root = find_root(params, listed.source, listing)
     size, items = params.evaluate.batch_size, spread(listed.evaluation, most)
-    return stream_batches(root, items, preprocessing, size, f"evaluate on {listed.source}")
+    description = f"evaluate on {listed.source}"
+    return stream_batches(root, items, preprocessing, size, description, keep=True)
 
 
 def spread(items: Sequence[Item], most: int | None) -> list[Item]:

@@ -28,6 +28,7 @@ from practise.machine.devices import resolve_device
 from practise.networks.teacher import load_teacher
 from practise.progress import track
 from practise.pruning.plan import Pruning
+from practise.recovery.recover import Common, Starters
 from practise.resume import Answers, Resume
 from practise.schema import HowMany
 from practise.settings.params import Params
@@ -94,13 +95,15 @@ def run(
     theirs, labels = read_logits(original)
     judge = Judge(theirs, labels, evaluation.batches, device)
     right_original = names_right(theirs, labels)
+    starters = Starters(whole, settings.blocks, few)
 
     def judged(student: nn.Module) -> dict[str, Any]:
         lost = judge.lost_by(student)
         return {"top1": 100 * float(lost.right.mean()), **lost.describe(right_original)}
 
     def recovered(method: str) -> dict[str, Any]:
-        found = recover_by(whole, few, pruning, ways[method])
+        common = Common(starters.find(ways[method].recipe, ways[method].ridge))
+        found = recover_by(whole, few, pruning, ways[method], common)
         return {**judged(found.network), "start": found.start, "guard": found.guard}
 
     bare = answers.find(BARE, lambda: judged(pruning.apply_(copy.deepcopy(whole), size)))
