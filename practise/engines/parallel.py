@@ -5,7 +5,6 @@ rest share the cores. What Snakemake and the jobs print goes to a log; when a jo
 end of the output is shown.
 """
 
-import os
 import re
 import time
 from collections import Counter, defaultdict, deque
@@ -15,6 +14,7 @@ from practise.engines import EngineError
 from practise.engines.pipeline import Pipeline
 from practise.engines.repro import TAIL_LINES
 from practise.engines.watching import Pace, follow
+from practise.machine.devices import num_cores
 from practise.stages import STAGES
 
 COUNTED = re.compile(r"(\w+)\s+(\d+)\s*")
@@ -35,7 +35,7 @@ def make_side_by_side(pipeline: Pipeline, log_file: Path) -> int:
     Raises:
         EngineError: A job failed, or another Snakemake is at work here.
     """
-    watch = Watch(len(pipeline.jobs), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+    watch = Watch(len(pipeline.jobs), num_cores())
     options = ("--configfile", str(pipeline.params_file), "--replace-workflow-config", "--cores", "all")
     command = ("snakemake", *options, "--rerun-incomplete", "--show-failed-logs", "--", "all")
     if follow(watch, log_file, *command):

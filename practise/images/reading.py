@@ -5,7 +5,6 @@ Decoding is left to Pillow, which works outside Python's lock, so that threads s
 
 import hashlib
 import io
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from practise.errors import ImageError
 from practise.images.idx import is_in_idx, read_from_idx
 from practise.images.source import Item
+from practise.machine.devices import num_cores
 from practise.progress import track
 
 Given = TypeVar("Given")
@@ -83,9 +83,7 @@ def map_in_order(
         items: The items; they are taken as the results are asked for.
         workers: Number of threads; None for the number of cores, at most 16.
     """
-    count = workers or min(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4, MOST_WORKERS
-    )
+    count = workers or min(num_cores(), MOST_WORKERS)
     ahead: deque[Future[T]] = deque()
     pool = ThreadPoolExecutor(count)
     try:

@@ -33,6 +33,13 @@ class DeviceSettings(Protocol):
         """Number of CPU threads."""
 
 
+def num_cores() -> int:
+    """How many CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # which macOS and Windows lack
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def resolve_device(name: str, key: str = "device.name") -> "torch.device":
     """Return the device that a name stands for.
 

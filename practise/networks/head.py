@@ -28,7 +28,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from practise.errors import NetworkError
+from practise.images.reading import map_in_order
 from practise.images.source import Flip
+from practise.machine.devices import num_cores
 from practise.networks.building import find_classifier
 
 AXES: dict[Flip, int] = {"horizontal": 3, "vertical": 2}
@@ -87,6 +89,9 @@ def extract_features(
 ) -> tuple[Float[Tensor, "m d"], Int64[Tensor, " m"]]:
     """Return what a network's classifier gets to see, and the labels, of every image and its mirrored views.
 
+    On a CPU, threads take a batch each, as many as the cores that torch leaves: whatever their number, the
+    features are the same.
+
     Args:
         network: A classifier that ends in a linear layer; it is moved to the device and laid out
             channels-last.
@@ -98,13 +103,17 @@ def extract_features(
         NetworkError: The last linear layer is not the classifier.
     """
     network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    features, targets = [], []
-    with torch.inference_mode(), without_classifier(network):
-        for images, labels in batches:
-            there = images.to(device)
-            for view in (there, *(there.flip(AXES[flip]) for flip in flips)):
-                features.append(network(view.contiguous(memory_format=torch.channels_last)).cpu())
-                targets.append(labels)
+
+    def look(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        images, labels = batch[0].to(device), batch[1]
+        views = [images, *(images.flip(AXES[flip]) for flip in flips)]
+        with torch.inference_mode():
+            seen = [network(view.contiguous(memory_format=torch.channels_last)).cpu() for view in views]
+        return torch.cat(seen), labels.repeat(len(views))
+
+    workers = max(1, num_cores() // torch.get_num_threads()) if device.type == "cpu" else 1
+    with without_classifier(network):
+        features, targets = zip(*map_in_order(look, batches, workers), strict=True)
     return torch.cat(features), torch.cat(targets)
 
 
