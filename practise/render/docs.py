@@ -20,6 +20,7 @@ from PIL import Image
 
 from practise.errors import FileError, guess
 from practise.files import atomic, write_text
+from practise.images.params import SOURCES
 from practise.latency.milliseconds import reduced_ms
 from practise.render.cost import cost_sentence, read_cost, write_cost
 from practise.render.figures.writing import FIGURES, write_figures
@@ -92,7 +93,8 @@ def collect(params: Params, folder: Path, environment: Path) -> None:
         read_frame(tables / f"{name}.csv")
         write_text(folder / f"{name}.csv", (tables / f"{name}.csv").read_text(encoding="utf-8"))
     write_cost(params, folder / "cost.json", environment)
-    for network in params.sources.networks:
+    makes_images = any(SOURCES[params.images[name].source].is_made for name in params.sources.images)
+    for network in params.sources.networks if makes_images else []:
         sheet = Paths.of(params).contact_sheet(network)
         if not sheet.is_file():
             raise FileError(f"{sheet}: no such file, should be made by the stage synthesize")
