@@ -1,8 +1,7 @@
 """What changes in a network when blocks are gone and nothing is adapted: what other criteria look at."""
 
 import copy
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,52 +9,55 @@ from torch.nn import functional
 
 from practise.images.tiny_set import TinySet
 from practise.networks.blocks import drop_blocks_
-from practise.networks.features import feature_extractor, find_feature_layer
+from practise.networks.features import find_feature_layer
+from practise.networks.watching import leaving
 from practise.scoring.divergence import divergence
-from practise.scoring.registry import OfSet
 
 BATCH = 50
 """Images in a forward pass."""
 
-Run = Callable[[nn.Module, Tensor], Tensor]
-Distance = Callable[[Tensor, Tensor], Tensor]
 
-
-def feature_change(network: nn.Module, few: TinySet) -> OfSet:
-    """Mean squared change of the features before pooling.
+class Changes:
+    """Says of sets of blocks what changes without them; both criteria share a pass.
 
     Args:
         network: the original, in evaluation mode on its device.
         few: the images.
     """
-    layer = find_feature_layer(network, few.preprocessing.image_size)
 
-    def run(network: nn.Module, views: Tensor) -> Tensor:
-        with feature_extractor(network, layer) as extract:
-            return extract(views)
+    def __init__(self, network: nn.Module, few: TinySet) -> None:
+        self.network = network
+        self.layer = find_feature_layer(network, few.preprocessing.image_size)
+        device = next(network.parameters()).device
+        self.views = few.centre_views().to(device, memory_format=torch.channels_last).split(BATCH)
+        self.originals = [self.run(network, batch) for batch in self.views]
+        self.known: dict[tuple[str, ...], tuple[float, float]] = {}
 
-    return distance_without(network, few, run, functional.mse_loss)
+    def feature_change(self, blocks: Sequence[str]) -> float:
+        """Mean squared change of the features before pooling, averaged over the images."""
+        return self.without(blocks)[0]
 
+    def output_divergence(self, blocks: Sequence[str]) -> float:
+        """KL divergence of the class probabilities (CURL: Luo and Wu 2020), averaged over the images."""
+        return self.without(blocks)[1]
 
-def output_divergence(network: nn.Module, few: TinySet) -> OfSet:
-    """KL divergence of the class probabilities (CURL: Luo and Wu 2020); arguments as for `feature_change`."""
-    return distance_without(network, few, lambda network, views: network(views), divergence)
-
-
-def distance_without(network: nn.Module, few: TinySet, run: Run, distance: Distance) -> OfSet:
-    """The distance, averaged over the images, from the original's output to that without some blocks."""
-    device = next(network.parameters()).device
-    views = few.centre_views().to(device, memory_format=torch.channels_last).split(BATCH)
-    ask = torch.inference_mode()(partial(run, network))
-    originals = [ask(batch) for batch in views]
+    def without(self, blocks: Sequence[str]) -> tuple[float, float]:
+        """Both, found once for each set."""
+        if (words := tuple(blocks)) not in self.known:
+            without = drop_blocks_(copy.deepcopy(self.network), blocks)
+            change = moved = 0.0
+            for batch, (features, logits) in zip(self.views, self.originals, strict=True):
+                ours, said = self.run(without, batch)
+                change += functional.mse_loss(features, ours).item() * len(batch)
+                moved += divergence(logits, said).mean().item() * len(batch)
+            count = sum(map(len, self.views))
+            self.known[words] = change / count, moved / count
+        return self.known[words]
 
     @torch.inference_mode()
-    def of_set(blocks: Sequence[str]) -> float:
-        without = drop_blocks_(copy.deepcopy(network), blocks)
-        total = sum(
-            distance(original, run(without, batch)).mean().item() * len(batch)
-            for batch, original in zip(views, originals, strict=True)
-        )
-        return total / len(few)
-
-    return of_set
+    def run(self, network: nn.Module, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """A network's features and logits."""
+        seen: list[Tensor] = []
+        with leaving(network, [self.layer], lambda _, output: seen.append(output)):
+            logits = network(batch)
+        return seen[-1], logits

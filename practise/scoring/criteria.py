@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from practise.images.tiny_set import TinySet
+    from practise.scoring.changes import Changes
     from practise.scoring.params import RidgeRecipe, SgdRecipe
     from practise.scoring.recoverability import ClosedForm
 
@@ -51,6 +52,13 @@ class Look:
         from practise.scoring.recoverability import ClosedForm
 
         return ClosedForm(self.network, self.blocks, self.few, self.ridge)
+
+    @cached_property
+    def changes(self) -> "Changes":
+        """What changes without blocks, for all criteria that look at it."""
+        from practise.scoring.changes import Changes
+
+        return Changes(self.network, self.few)
 
 
 @dataclass(frozen=True)
@@ -99,16 +107,12 @@ def score_latency(question: Question) -> OfSet:
 
 def score_feature_change(question: Question) -> OfSet:
     """Mean squared change of the features before pooling when the blocks are gone and nothing is adapted."""
-    from practise.scoring.changes import feature_change
-
-    return feature_change(question.seen.network, question.seen.few)
+    return question.seen.changes.feature_change
 
 
 def score_output_divergence(question: Question) -> OfSet:
     """KL divergence of the class probabilities when the blocks are gone (CURL)."""
-    from practise.scoring.changes import output_divergence
-
-    return output_divergence(question.seen.network, question.seen.few)
+    return question.seen.changes.output_divergence
 
 
 def score_block_influence(question: Question) -> OfSet:
