@@ -8,6 +8,7 @@ the engines take. DVC has a full record when its jobs are timed, as in a study t
 """
 
 import os
+import resource
 import shutil
 import stat
 import subprocess
@@ -20,6 +21,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import psutil
 import yaml
 
 from benchmarks.case import SHARED, Asked, Case, ask, main
@@ -30,9 +32,9 @@ from practise.engines.processes import environment, tool
 from practise.files import write_text
 from practise.settings.grid import cells
 
-SIZES, ALL_SIZES = (100,), (100, 1000, 5000)
+SIZES, ALL_SIZES = (100, 300, 1000), (100, 300, 1000, 5000)
 """Jobs of the grids that are looked at, in the quick form and in the full one."""
-SECONDS = 15.0
+SECONDS = 60.0
 """How long DVC runs jobs, at most; what it has run by then tells what each takes."""
 EMPTY = """#!/bin/sh
 # practise, computing nothing: a path that is not there yet is an output
@@ -69,8 +71,8 @@ def run() -> None:
         for one in raw
     ]
     notes = [
-        "Empty jobs: what the engines add. n = 1 each. Snakemake runs jobs on all cores, DVC one at a time; "
-        f"DVC's is the mean over what it ran in {SECONDS:.0f} s with a full record.",
+        "Seconds of computing for empty jobs, n = 1 each. DVC's job is the mean over those that it ran "
+        f"in {SECONDS:.0f} s with a full record.",
         machine_line(case.hardware, case.params.device.threads),
     ]
 
@@ -83,14 +85,19 @@ def run() -> None:
         }.items():
             dashed = "--" if "nothing" in name else "-"
             axes.plot(frame["jobs"], 1e3 * seconds, "o" + dashed, label=name)
-        axes.set(xscale="log", yscale="log", xlabel="jobs in the grid", ylabel="ms for each job of the grid")
+        axes.set(
+            xscale="log",
+            yscale="log",
+            xlabel="jobs in the grid",
+            ylabel="ms of computing for each job of the grid",
+        )
         axes.legend()
 
     publish(case, "engines", "What the engines add to each job", frame, rows, notes, draw)
 
 
 def measure(asked: Asked, size: int) -> dict[str, Any]:
-    """What both engines take for a grid of about so many jobs, in seconds."""
+    """What both engines take for a grid of about so many jobs, in seconds of computing."""
     with TemporaryDirectory(prefix="practise-engines-") as folder:
         place = Path(folder)
         jobs = lay_out(asked, size, place)
@@ -140,32 +147,35 @@ def lay_out(asked: Asked, size: int, place: Path) -> int:
 
 
 def seconds_of(command: Sequence[str], place: Path) -> float:
-    """How long a command takes in a folder where `practise` computes nothing.
+    """What a command, and what it starts, computes in a folder where `practise` computes nothing.
 
     Raises:
         EngineError: it failed.
     """
-    start = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, cwd=place, env=surroundings(place), capture_output=True, text=True)
     if done.returncode:
         raise EngineError(f"{' '.join(command)}: {(done.stdout + done.stderr)[-2000:]}")
-    return time.monotonic() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def seconds_a_job(command: Sequence[str], place: Path) -> float:
-    """How long each job takes, the first excepted, of those that run within `SECONDS`; then it is stopped."""
-    started: list[float] = []
+    """What each job takes, of those that run within `SECONDS` after the first started; then it is stopped."""
+    first, used = 0.0, []
     with subprocess.Popen(
         command, cwd=place, env=surroundings(place), stdout=subprocess.PIPE, stderr=sys.stderr, text=True
     ) as running:
         assert running.stdout is not None
+        engine = psutil.Process(running.pid)
         for line in running.stdout:
             if line.startswith("Running stage"):
-                started.append(time.monotonic())
-                if started[-1] - started[0] > SECONDS:
+                first = first or time.monotonic()
+                used.append(sum(engine.cpu_times()[:4]))  # of itself and of what it started
+                if time.monotonic() - first > SECONDS:
                     running.terminate()
                     break
-    return (started[-1] - started[0]) / (len(started) - 1)
+    return (used[-1] - used[0]) / (len(used) - 1)
 
 
 def surroundings(place: Path) -> dict[str, str]:
