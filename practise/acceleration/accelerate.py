@@ -18,7 +18,9 @@ from torch import Tensor, nn
 
 from practise.acceleration.accelerated import DEFAULT, Accelerated, Recipe
 from practise.acceleration.asked import check_numbers, count_classes, find_labels, find_view
+from practise.acceleration.exports import export_plain
 from practise.acceleration.given import Given, open_given
+from practise.acceleration.graphs import GraphNetwork
 from practise.errors import NetworkError
 from practise.images.preprocessing import Preprocessing
 from practise.images.tiny_set import TinySet
@@ -112,6 +114,11 @@ def accelerate(
         recipe = replace(recipe, recover=recipe.recover.but(steps=steps))
     if recover_minutes is not None:
         recipe = replace(recipe, recover=recipe.recover.but(minutes=recover_minutes))
+    if any(isinstance(module, GraphNetwork) for module in model.modules()):
+        raise NetworkError(
+            "a loaded network runs the operators that were saved, among which there are no blocks to find; give "
+            "accelerate one of its class, which practise.load takes as into="
+        )
     view, view_from = find_view(model, preprocessing, image_size, mean, std)
     where = resolve_device(device, "device")
     timed_on = where if latency_device is None else resolve_device(latency_device, "latency_device")
@@ -122,6 +129,9 @@ def accelerate(
     few = TinySet(pictures, unread, view, seed, kind="foreign" if foreign else "own")
     classes = find_labels(labels, images, len(few), num_classes)
     blocks = droppable_blocks(original, view.image_size, keep_blocks, "accelerate")
+
+    for file, reason in export_plain(original, view.image_size).failed.items():
+        print(f"{file}: will not be written: {reason}", file=sys.stderr, flush=True)
 
     measurements = len(alike_blocks(original, blocks, view.image_size)) + 1 + MEASUREMENTS_OF_SETS
     budget = Budget(60 * max_minutes, measurements)

@@ -195,7 +195,8 @@ class Step:
 class GraphNetwork(nn.Module):
     """A network that runs the operators of a graph: trainable, but always as in evaluation mode.
 
-    Its weights have the names that they have in the network that the graph was made of.
+    Its weights have the names that they have in the network that the graph was made of. They may be changed,
+    but there are no layers to replace: they hold weights alone, and running it with another one is refused.
 
     Args:
         graph: what `write_graph` gave.
@@ -210,6 +211,7 @@ class GraphNetwork(nn.Module):
         super().__init__()
         self._input, self._output = graph["input"], graph["output"]
         self._slots: dict[str, tuple[dict[str, Any], str]] = {}
+        self._held: list[tuple[str, dict[str, Any], str, nn.Module]] = []
         for place, weight in graph["weights"].items():
             self._slots[place] = self._hold(place, weight["kind"], weight["name"], state[weight["name"]])
         read_later = {self._output}
@@ -229,9 +231,11 @@ class GraphNetwork(nn.Module):
             return self._buffers, place
         holder: nn.Module = self
         *path, last = name.split(".")
-        for part in path:
+        for depth, part in enumerate(path, 1):
             if part not in holder._modules:
                 holder.add_module(part, nn.Module())
+                inner = holder.get_submodule(part)
+                self._held.append((".".join(path[:depth]), holder._modules, part, inner))
             holder = holder.get_submodule(part)
         if kind == "parameter":
             holder.register_parameter(last, nn.Parameter(tensor))
@@ -240,7 +244,18 @@ class GraphNetwork(nn.Module):
         return holder._buffers, last
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
-        """Logits of normalised images."""
+        """Logits of normalised images.
+
+        Raises:
+            NetworkError: a layer or a weight was replaced by something else.
+        """
+        replaced = [name for name, holders, part, holder in self._held if holders.get(part) is not holder]
+        replaced += [name for kept, name in self._slots.values() if not isinstance(kept.get(name), Tensor)]
+        if replaced:
+            raise NetworkError(
+                f"'{replaced[0]}' was replaced, but a loaded network runs the operators that were saved; change "
+                "layers in a network of its class, which practise.load takes as into="
+            )
         values: dict[str, Any] = {place: kept[name] for place, (kept, name) in self._slots.items()}
         values |= {self._input: images, DEVICE: images.device}
         for step in self._steps:

@@ -59,14 +59,14 @@ def accelerate(
     import torch
 
     from practise.acceleration.accelerate import accelerate
-    from practise.acceleration.exports import check_free
+    from practise.acceleration import exports
     from practise.acceleration.given import find_folder
     from practise.machine.devices import prepare, resolve_device
     from practise.networks.building import build_network, find_preprocessing
 
     if threads is not None and threads < 1:
         raise UsageError(f"accelerate: --threads: is {threads}, should be at least 1")
-    check_free(out, force)
+    exports.check_free(exports.find_folder(out), force)
     find_folder(images)
     where = resolve_device(device, "accelerate: --device")
     wanted = {"name": where.type, "threads": threads or torch.get_num_threads()}
