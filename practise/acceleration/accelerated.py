@@ -113,7 +113,7 @@ class Accelerated:
             "choice": self.choice.describe(),
             "before": asdict(self.before),
             "after": asdict(self.after),
-            "preprocessing": asdict(self.preprocessing),
+            "preprocessing": self.preprocessing.describe(),
             "recipe": self.recipe.describe(),
         }
 
@@ -244,8 +244,7 @@ network = practise.load("this/folder", into=original)      # or your own class, 
 
 ## Images
 
-RGB; the shorter side resized to {view.resize_size} pixels ({view.interpolation}), the centre of
-{view.image_size} × {view.image_size} pixels cut out, values between 0 and 1, minus {view.mean}, divided by
+RGB; {view.tell()}; values between 0 and 1, minus {view.mean}, divided by
 {view.std}.
 
 `card.json` holds the recipe, the machine, the versions and the sha256 of every file.

@@ -160,11 +160,11 @@ def find_preprocessing(spec: NetworkParams, where: str = "networks") -> Preproce
         NetworkError: The library has no such architecture or set of weights.
     """
     _check_architecture(spec, where)
-    preprocessing = LIBRARIES[spec.library].preprocessing(spec.architecture)
+    preprocessing = LIBRARIES[spec.library].preprocessing(spec.architecture, spec.image_size)
     package = PACKAGES.get(spec.weights.removeprefix(PACKAGE))
     if package is not None:
         preprocessing = replace(preprocessing, mean=package.mean, std=package.std)
-    given: dict[str, Any] = {"image_size": spec.image_size, "mean": spec.mean, "std": spec.std}
+    given: dict[str, Any] = {"mean": spec.mean, "std": spec.std}
     return replace(preprocessing, **{key: value for key, value in given.items() if value is not None})
 
 

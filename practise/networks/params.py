@@ -7,13 +7,14 @@ from pydantic import Field, Strict
 
 from practise.errors import CheckpointError
 from practise.images.params import HERE, DataParams
-from practise.schema import Count, List, Name, NotNegative, Plain, Positive, Section, Text, setting
+from practise.schema import Count, List, Name, NotNegative, Plain, Section, ShareOrAll, Text, setting
 
 LibraryName = Literal["cifar", "timm", "torchvision"]
 PACKAGE = "package:"
 """What stands before the name of an installed package that brings weights."""
-Mean = Annotated[tuple[NotNegative, NotNegative, NotNegative], Strict(False)]
-Std = Annotated[tuple[Positive, Positive, Positive], Strict(False)]
+FromZeroToOne = Annotated[float, Field(ge=0, le=1)]
+Mean = Annotated[tuple[FromZeroToOne, FromZeroToOne, FromZeroToOne], Strict(False)]
+Std = Annotated[tuple[ShareOrAll, ShareOrAll, ShareOrAll], Strict(False)]
 NO_OPTIONS = (
     *("checkpoint_path", "features_only", "in_chans", "model_name", "name", "num_classes", "pretrained"),
     *("pretrained_cfg", "pretrained_cfg_overlay", "progress", "weights"),
