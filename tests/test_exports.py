@@ -151,7 +151,9 @@ def test_what_cannot_be_exported_is_saved_with_its_weights_and_the_reasons(
     said = capsys.readouterr().err
     assert all(f"{name}: not written: {reason}\n" in said for name, reason in reasons.items())
     assert torch.equal(logits(load(folder, into=Undecided()), 1), logits(network, 1))
-    with pytest.raises(FileError, match=r"has weights but no graph.json \(Could not guard .*\); load them with into="):
+    with pytest.raises(
+        FileError, match=r"has weights but no graph.json \(Could not guard .*\); load them with into="
+    ):
         load(folder)
 
 
@@ -337,7 +339,9 @@ def test_a_loaded_network_does_not_run_with_another_layer(kept: Path) -> None:
     network.classifier.bias = nn.Parameter(torch.ones(7))
     assert torch.equal(logits(network, 2), torch.ones(2, 7))
     network.classifier = nn.Linear(12, 7)
-    with pytest.raises(NetworkError, match="'classifier' was replaced, but a loaded network runs the operators"):
+    with pytest.raises(
+        NetworkError, match="'classifier' was replaced, but a loaded network runs the operators"
+    ):
         logits(network, 1)
     with pytest.raises(NetworkError, match="among which there are no blocks to find"):
         practise.accelerate(load(kept), [])

@@ -80,7 +80,9 @@ def find_view(
         view = Preprocessing(224, IMAGENET_MEAN, IMAGENET_STD, "bilinear", 224 / 256)
         source = "assumed to be as for ImageNet, for the network says nothing"
     given: dict[str, Any] = {} if image_size is None else {"image_size": int(image_size)}
-    given |= {key: read_channels(key, told) for key, told in (("mean", mean), ("std", std)) if told is not None}
+    given |= {
+        key: read_channels(key, told) for key, told in (("mean", mean), ("std", std)) if told is not None
+    }
     return replace(view, **given), "; ".join([source, *(f"{key} as told" for key in given)])
 
 
@@ -97,7 +99,9 @@ def read_channels(name: str, values: object) -> tuple[float, float, float]:
         if not (least and value <= 1):
             scale = "; divide by 255 what is of bytes" if 1 < value <= 255 else ""
             between = "from 0" if name == "mean" else "above 0"
-            raise UsageError(f"{name}: holds {value:g}, should be numbers {between} to 1, of pixels from 0 to 1{scale}")
+            raise UsageError(
+                f"{name}: holds {value:g}, should be numbers {between} to 1, of pixels from 0 to 1{scale}"
+            )
     red, green, blue = (float(value) for value in told)
     return red, green, blue
 
@@ -138,7 +142,9 @@ def find_labels(
         labels = label_folders(Path(images).expanduser(), num_classes)
     told = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
     if told.ndim != 1 or not (np.issubdtype(told.dtype, np.integer) or len(told) == 0):
-        raise ImageError(f"labels: should be one whole number for each image, not of shape {told.shape}, {told.dtype}")
+        raise ImageError(
+            f"labels: should be one whole number for each image, not of shape {told.shape}, {told.dtype}"
+        )
     wrong = [label for label in told.tolist() if not 0 <= label < num_classes]
     if len(told) != num_images or wrong:
         found = f"{len(told)} labels" if not wrong else f"the label {wrong[0]}"

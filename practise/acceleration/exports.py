@@ -8,9 +8,9 @@ network.onnx         for every other runtime
 card.json, README.md what it is and how it was made, for programs and for people
 ==================== ========================================================================================
 
-Weights and card come first. Then each format on its own: it appears once it was read back and found to compute
-the same, and where it cannot be written, the card says why. A folder that is there is filled, never replaced;
-nothing in it goes but what its card proves to be ours. Nothing that `load` reads can run code.
+Weights and card come first. Then each format on its own: it appears once it was read back and found to
+compute the same, and where it cannot be written, the card says why. A folder that is there is filled, never
+replaced; nothing in it goes but what its card proves to be ours. Nothing that `load` reads can run code.
 """
 
 import copy
@@ -92,7 +92,9 @@ def check_free(folder: Path, force: bool) -> None:
         )
     for name in sorted(seen - {CARD}):
         if sha256(folder / name) != hashes.get(name):
-            raise FileError(f"'{folder / name}' is not as {CARD} says that it was saved; move it elsewhere first")
+            raise FileError(
+                f"'{folder / name}' is not as {CARD} says that it was saved; move it elsewhere first"
+            )
 
 
 def save(
@@ -172,8 +174,8 @@ def load(folder: str | Path, *, into: nn.Module | None = None) -> nn.Module:
     Args:
         folder: the folder.
         into: a network as it was before blocks were dropped, built anew: its blocks are dropped and its
-            weights loaded, in place, or nothing of it is changed where that cannot be. Without it, a module is
-            made that runs the network's operators, always as in evaluation mode; its source is not needed.
+            weights loaded, in place, or nothing of it is changed where that cannot be. Without it, a module
+            is made that runs the network's operators, always as in evaluation mode; its source is not needed.
 
     Raises:
         FileError: the card, or a file that is needed, is missing or damaged.
@@ -188,8 +190,8 @@ def load(folder: str | Path, *, into: nn.Module | None = None) -> nn.Module:
     if into is None and GRAPH not in card["sha256"]:
         reason = card.get("not_written", {}).get(GRAPH, "saving it was interrupted")
         raise FileError(
-            f"'{folder}' has weights but no {GRAPH} ({reason}); load them with into=, a new network of the class "
-            "that they are from"
+            f"'{folder}' has weights but no {GRAPH} ({reason}); load them with into=, a new network of the "
+            "class that they are from"
         )
     state = read_state(folder / WEIGHTS)
     if into is not None:
@@ -207,7 +209,7 @@ def load_into_(network: nn.Module, dropped: Sequence[str], state: State, source:
     """Drop blocks of a network and load its weights in place; where that fails, it is as it was.
 
     Args:
-        network: as it was before blocks were dropped; it may be wrapped, by `torch.compile` or `DataParallel`.
+        network: as before blocks were dropped; it may be wrapped, by `torch.compile` or `DataParallel`.
         dropped: names of the blocks.
         state: the weights that are left.
         source: what holds them, to begin messages with.
@@ -224,7 +226,9 @@ def load_into_(network: nn.Module, dropped: Sequence[str], state: State, source:
     blocks = {name: known[name] for name in dropped if name in known}
     weights = {name: value.clone() for name, value in inner.state_dict().items() if isinstance(value, Tensor)}
     if any(weight.is_meta for weight in weights.values()):
-        raise CheckpointError(f"{source} cannot be loaded into weights on the device 'meta', which holds none")
+        raise CheckpointError(
+            f"{source} cannot be loaded into weights on the device 'meta', which holds none"
+        )
     try:
         drop_blocks_(inner, dropped)
         load_state_(inner, state, source, f"{type(inner).__name__} without the dropped blocks")

@@ -91,8 +91,7 @@ def write_format(exported: Exported, name: str, path: Path, weights: Path) -> fl
             names = {"input_names": ["images"], "output_names": ["logits"]}
             made = torch.onnx.export(exported.program, verbose=False, **names)  # type: ignore[arg-type]
             assert made is not None
-            made.save(file)
-            file.flush()
+            made.save(path)
             other = onnx_network(path)
     return compare(exported.network, other, exported.image_size)
 
@@ -173,7 +172,9 @@ def onnx_network(path: Path) -> Callable[[Tensor], Tensor]:
 def draw_noise(count: int, image_size: int) -> Tensor:
     """Some random images, always the same."""
     generator = torch.Generator().manual_seed(count)
-    return torch.randn(count, 3, image_size, image_size, generator=generator, dtype=torch.float32, device="cpu")
+    return torch.randn(
+        count, 3, image_size, image_size, generator=generator, dtype=torch.float32, device="cpu"
+    )
 
 
 @contextmanager

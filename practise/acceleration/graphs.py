@@ -253,8 +253,8 @@ class GraphNetwork(nn.Module):
         replaced += [name for kept, name in self._slots.values() if not isinstance(kept.get(name), Tensor)]
         if replaced:
             raise NetworkError(
-                f"'{replaced[0]}' was replaced, but a loaded network runs the operators that were saved; change "
-                "layers in a network of its class, which practise.load takes as into="
+                f"'{replaced[0]}' was replaced, but a loaded network runs the operators that were saved; "
+                "change layers in a network of its class, which practise.load takes as into="
             )
         values: dict[str, Any] = {place: kept[name] for place, (kept, name) in self._slots.items()}
         values |= {self._input: images, DEVICE: images.device}

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from practise.errors import PractiseError
 from practise.images.params import SOURCES
-from practise.networks.params import PACKAGE, find_checkpoint
+from practise.networks.params import PACKAGE
+from practise.networks.weights import find_checkpoint
 from practise.settings.grid import Paths, cells, first_outputs
 from practise.settings.params import Params
 

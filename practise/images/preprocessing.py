@@ -14,7 +14,6 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-
 CropMode = Literal["center", "squash", "border"]
 CROP_MODES: tuple[CropMode, ...] = get_args(CropMode)
 MOST_SHAPE = 100
@@ -81,7 +80,7 @@ class Preprocessing:
         resized = {
             "center": f"the shorter side resized to {self.resize_size} pixels",
             "squash": f"resized to {self.resize_size} × {self.resize_size} pixels whatever the shape",
-            "border": f"the longer side resized to {self.resize_size} pixels, on a ground of the mean's colour",
+            "border": f"the longer side resized to {self.resize_size} pixels, on ground of the mean's colour",
         }
         cut = f"the centre of {self.image_size} × {self.image_size} pixels cut out"
         around = ", with black around it" if self.crop_pct > 1 and self.crop_mode != "border" else ""
@@ -97,7 +96,7 @@ class Preprocessing:
 
 
 def resize_shorter_side(image: Image.Image, size: int, interpolation: str) -> Image.Image:
-    """Return the image with its shorter side `size` pixels long and its shape kept; of a strip, the middle."""
+    """Return the image with its shorter side `size` pixels long, its shape kept; of a strip, the middle."""
     shorter, longer = sorted(image.size)
     if longer > MOST_SHAPE * shorter:
         apart = (longer - MOST_SHAPE * shorter) // 2

@@ -25,7 +25,8 @@ from practise.networks.checkpoints import (
     rename_in_order,
 )
 from practise.networks.libraries import LIBRARIES
-from practise.networks.params import PACKAGE, NetworkParams, find_checkpoint
+from practise.networks.params import PACKAGE, NetworkParams
+from practise.networks.weights import find_checkpoint
 
 REFUSED_OPTION = re.compile(r"(?:unexpected keyword|multiple values for(?: keyword)?) argument '(\w+)'")
 """How Python says that a builder has no such argument, or has given it itself."""
@@ -245,7 +246,7 @@ def _find_packaged(package: str, spec: NetworkParams, place: str) -> Path:
 def _count_classes(state: State, network: nn.Module) -> int | None:
     """Return the number of classes of a checkpoint when it is another than the network's.
 
-    That is so where its classifiers, of which there may be several, have more or fewer rows, and nothing else.
+    That is so where its classifiers, perhaps several, have more or fewer rows, and nothing else.
     """
     own = network.state_dict()
     reshaped = {name for name, weight in state.items() if name in own and own[name].shape != weight.shape}

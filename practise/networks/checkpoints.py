@@ -1,9 +1,9 @@
 """Weights from files: read without unpickling, and matched with a network or refused in one sentence.
 
-Training scripts keep weights in many ways: below keys of their own beside the optimizer's, under names that a
-wrapper has lengthened (data-parallel training, `torch.compile`, Lightning), and often twice, once averaged. All
-of these are something before the network's own names, so that is looked for: whatever stands before all of
-them alike.
+Training scripts keep weights in many ways: below keys of their own beside the optimizer's, under names that
+a wrapper has lengthened (data-parallel training, `torch.compile`, Lightning), and often twice, once averaged.
+All of these are something before the network's own names, so that is looked for: whatever stands before all
+of them alike.
 """
 
 import json
@@ -77,7 +77,9 @@ def pick_state(state: State, network: nn.Module, source: str, chosen: str = "") 
     """
     own = [name for name, value in network.state_dict().items() if isinstance(value, Tensor)]
     wanted = [name for name in own if not name.endswith(NOT_NEEDED)] or own
-    found = [prefix for prefix in _prefixes(state, wanted[:1]) if all(prefix + name in state for name in wanted)]
+    found = [
+        prefix for prefix in _prefixes(state, wanted[:1]) if all(prefix + name in state for name in wanted)
+    ]
     keys = [prefix.removesuffix(".") for prefix in found]
     if chosen:
         found = [prefix for prefix in found if f".{chosen}." in f".{prefix}"]
@@ -178,7 +180,11 @@ def check_state(own: Mapping[str, Any], state: State, source: str, target: str) 
         _count("of another shape", shapes),
     ]
     if any(problems):
-        shard = "; it is one of several shards, whose index should be named" if SHARD.search(source.rstrip("'")) else ""
+        shard = (
+            "; it is one of several shards, whose index should be named"
+            if SHARD.search(source.rstrip("'"))
+            else ""
+        )
         raise CheckpointError(f"{source} does not fit {target}: {', '.join(filter(None, problems))}{shard}")
 
 

@@ -35,8 +35,8 @@ class Library:
             network.
         size_option: From a name with or without a tag to the builder's argument that says the image size;
             None where the network takes images of any size.
-        preprocessing: From a name with or without a tag, and the side of the square input in pixels (None: the
-            network's own), to the evaluation view.
+        preprocessing: From a name with or without a tag, and the side of the square input in pixels (None:
+            the network's own), to the evaluation view.
     """
 
     names: Callable[[], list[str]]

@@ -1,12 +1,9 @@
 """The sections `networks` and `teacher` of a params file: networks, and the fit of a head over one."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
-from practise.errors import CheckpointError
-from practise.images.params import HERE, DataParams
 from practise.schema import Count, List, Name, NotNegative, Plain, Section, ShareOrAll, Text, setting
 
 LibraryName = Literal["cifar", "timm", "torchvision"]
@@ -29,8 +26,8 @@ class NetworkParams(Section):
     architecture: Text = Field(description="The library's name of the network.")
     weights: Text = Field(
         description="own: the library's own; package:NAME: those in an installed package; "
-        "else a path to a .safetensors file, the index of several, or a state dict (.pth, .pt, .th); #KEY at its "
-        "end chooses among several sets of weights in it."
+        "else a path to a .safetensors file, the index of several, or a state dict (.pth, .pt, .th); #KEY at "
+        "its end chooses among several sets of weights in it."
     )
     image_size: Count | None = Field(
         description="Side of the square input in pixels; null: the network's own."
@@ -57,27 +54,3 @@ class TeacherParams(Section):
     """The fit of a linear head."""
 
     l2: NotNegative = setting(0.1, "Strength of the L2 penalty on the head's weights.")
-
-
-def find_checkpoint(weights: str, place: str, data: DataParams = HERE) -> tuple[Path, str]:
-    """Return the file that a path of weights leads to, and which of its sets is meant.
-
-    Args:
-        weights: The path; after a #, the key of one of several sets of weights in the file.
-        place: The key's place in the params file, for messages.
-        data: Where relative paths start from.
-
-    Raises:
-        CheckpointError: There is no such file.
-    """
-    path, (bare, _, chosen) = data.find(weights), weights.partition("#")
-    if chosen and not path.exists():
-        path = data.find(bare)
-    else:
-        bare, chosen = weights, ""
-    if not path.is_file():
-        raise CheckpointError(
-            f"{place}: no such file '{path}', should be own, package:NAME or the path of a "
-            f".safetensors file or state dict{data.advice(bare)}"
-        )
-    return path, chosen
