@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import practise
 from practise.acceleration.exports import FILES, README, check_free, find_folder, load, save
-from practise.acceleration.formats import compare
+from practise.acceleration.formats import compare, export_program
 from practise.acceleration.graphs import find_operator
 from practise.errors import CheckpointError, FileError, NetworkError, PractiseError
 from practise.files import read_result, sha256, write_result
@@ -151,9 +151,8 @@ def test_what_cannot_be_exported_is_saved_with_its_weights_and_the_reasons(
     said = capsys.readouterr().err
     assert all(f"{name}: not written: {reason}\n" in said for name, reason in reasons.items())
     assert torch.equal(logits(load(folder, into=Undecided()), 1), logits(network, 1))
-    with pytest.raises(
-        FileError, match=r"has weights but no graph.json \(Could not guard .*\); load them with into="
-    ):
+    told = r"has weights but no graph.json \(torch.export does not follow it .*\); load them with into="
+    with pytest.raises(FileError, match=told):
         load(folder)
 
 
@@ -331,6 +330,35 @@ def test_weights_that_cannot_be_copied_leave_the_network_as_it_was(kept: Path) -
     assert set(network.state_dict()) == before
     with pytest.raises(CheckpointError, match="on the device 'meta', which holds none"):
         load(kept, into=tiny_network().to("meta"))
+
+
+def test_a_loaded_network_can_be_saved_pickled_and_exported_again(kept: Path, tmp_path: Path) -> None:
+    network = load(kept)
+    wanted = logits(network, 3)
+    assert save(network, tmp_path / "again", SIZE, {"dropped_blocks": []}, lambda card: "") == {}
+    export_program(network, SIZE)
+    torch.save(network, tmp_path / "whole.pt")
+    loaded = torch.load(tmp_path / "whole.pt", weights_only=False)
+    for other in (network, load(tmp_path / "again"), loaded, copy.deepcopy(network)):
+        assert torch.allclose(logits(other, 3), wanted, atol=1e-6)
+        other.classifier = nn.Linear(12, 4)
+        with pytest.raises(NetworkError, match="'classifier' was replaced"):
+            logits(other, 1)
+
+
+def test_complex_weights_keep_their_imaginary_part(tmp_path: Path) -> None:
+    class Turning(Undecided):
+        def __init__(self) -> None:
+            super().__init__()
+            self.turn = nn.Parameter(torch.tensor([1j, 1 + 1j, 2, -1j]))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.conv(x).mean((2, 3)) * self.turn.abs()
+
+    network = Turning().eval()
+    save(network, tmp_path, SIZE, {"dropped_blocks": []}, lambda card: "")
+    assert torch.equal(load(tmp_path).get_parameter("turn"), network.turn)
+    assert torch.allclose(logits(load(tmp_path), 2), logits(network, 2), atol=1e-6)
 
 
 def test_a_loaded_network_does_not_run_with_another_layer(kept: Path) -> None:

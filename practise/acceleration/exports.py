@@ -162,7 +162,8 @@ def save(
 
 def export_plain(network: nn.Module, image_size: int) -> Exported:
     """What is known of the operators of a copy of a network, on the CPU, in fp32 and in evaluation mode."""
-    plain = copy.deepcopy(network).to("cpu", torch.float32, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    plain = copy.deepcopy(network).float()  # which leaves complex weights as they are
+    plain.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     plain.eval()  # not chained: where a library overrides it, it may return nothing
     with torch.device("cpu"):
         return export(plain, image_size)

@@ -5,6 +5,7 @@ compute what the network does.
 """
 
 import inspect
+import io
 import json
 import operator
 import warnings
@@ -28,6 +29,8 @@ TOLERANCE = 1e-4
 """How far a format's logits may be off, as a share of the largest; that is 0.001 where logits reach 10."""
 BATCHES = (1, 3)
 """Numbers of images that the formats are compared on."""
+MOST_SAID = 300
+"""Characters of an exporter's message that are told; some hold every weight."""
 AUTOCAST = torch.ops.higher_order.wrap_with_autocast
 
 
@@ -58,6 +61,8 @@ def export(network: nn.Module, image_size: int) -> Exported:
     program, graph, constants = None, None, State()
     with noting(failed, *FORMATS):
         program = export_program(network, image_size)
+    sentence = "torch.export does not follow it for any number of images"
+    failed = {name: f"{sentence}: {reason}" for name, reason in failed.items()}
     if program is not None:
         with noting(failed, GRAPH):
             graph, constants = write_graph(program)
@@ -78,21 +83,22 @@ def write_format(exported: Exported, name: str, path: Path, weights: Path) -> fl
         NetworkError: it computes something else; also whatever an exporter raises.
     """
     assert exported.program is not None
-    with path.open("w+b") as file:
-        if name == GRAPH:
-            file.write((json.dumps(exported.graph) + "\n").encode())
-            file.seek(0)
-            other: Callable[[Tensor], Tensor] = GraphNetwork(json.load(file), read_state(weights))
-        elif name == PT2:
-            torch.export.save(exported.program, file)
-            file.seek(0)
+    other: Callable[[Tensor], Tensor]
+    if name == GRAPH:
+        path.write_text(json.dumps(exported.graph) + "\n")
+        other = GraphNetwork(json.loads(path.read_bytes()), read_state(weights))
+    elif name == PT2:
+        written = io.BytesIO()  # torch ends the process where a disk is full
+        torch.export.save(exported.program, written)
+        path.write_bytes(written.getvalue())
+        with path.open("rb") as file:
             other = torch.export.load(file).module()
-        else:
-            names = {"input_names": ["images"], "output_names": ["logits"]}
-            made = torch.onnx.export(exported.program, verbose=False, **names)  # type: ignore[arg-type]
-            assert made is not None
-            made.save(path)
-            other = onnx_network(path)
+    else:
+        names = {"input_names": ["images"], "output_names": ["logits"]}
+        made = torch.onnx.export(exported.program, verbose=False, **names)  # type: ignore[arg-type]
+        assert made is not None
+        made.save(path)
+        other = onnx_network(path)
     return compare(exported.network, other, exported.image_size)
 
 
@@ -194,4 +200,5 @@ def noting(failed: dict[str, str], *names: str) -> Iterator[None]:
         while cause.__cause__ is not None:
             cause = cause.__cause__
         reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        reason = reason if len(reason) <= MOST_SAID else f"{reason[:MOST_SAID]} …"
         failed |= dict.fromkeys(names, reason)
