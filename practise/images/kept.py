@@ -59,7 +59,7 @@ def keep_views(root: Path, items: list[Item], preprocessing: Preprocessing) -> I
 
 def find_path(items: list[Item], preprocessing: Preprocessing) -> Path:
     """Where the views of images are kept."""
-    images = [[item.sha256, item.box] for item in items]
+    images = [[item.sha256, item.box, item.upright] for item in items]
     described = [protocol(Path(__file__).parent), version("pillow"), asdict(preprocessing), images]
     return FOLDER / f"{hashlib.sha256(json.dumps(described).encode()).hexdigest()[:16]}.bin"
 

@@ -116,7 +116,9 @@ def go_(student: nn.Module, start: State, end: State, share: float) -> None:
     """Put the network on the straight line between two states; what is no fraction is the end's."""
     student.load_state_dict(
         {
-            name: start[name].lerp(value, share) if value.is_floating_point() else value
+            name: start[name].lerp(value, share)
+            if torch.is_tensor(value) and value.is_floating_point()
+            else value
             for name, value in end.items()
         }
     )
