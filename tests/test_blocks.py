@@ -124,6 +124,6 @@ def test_a_network_without_residual_blocks_is_refused_in_one_sentence():
     with pytest.raises(NetworkError) as error:
         droppable_blocks(torchvision.models.vgg11(), 64, (), "networks.vgg11")
     assert str(error.value) == (
-        "networks.vgg11: VGG has no block to drop: none is residual with an output of its input's shape, "
-        "or all are kept"
+        "networks.vgg11: VGG has no block to drop: none of its modules of several layers gives one tensor of "
+        "its input's shape"
     )

@@ -20,6 +20,7 @@ from practise.images.preprocessing import Preprocessing
 from practise.networks.checkpoints import State, load_state_, read_state, rename_in_order
 from practise.networks.libraries import LIBRARIES
 from practise.networks.params import PACKAGE, NetworkParams
+from practise.networks.taking import check_finite
 
 REFUSED_OPTION = re.compile(r"(?:unexpected keyword|multiple values for(?: keyword)?) argument '(\w+)'")
 """How Python says that a builder has no such argument, or has given it itself."""
@@ -84,6 +85,7 @@ def build_network(spec: NetworkParams, where: str = "networks", data: DataParams
         network = build_untrained(spec, where)
         target, source = _describe(spec), f"{place}: the package {package}"
         load_state_(network, rename_in_order(state, network, source, target), source, target)
+        check_finite(network, source)
         return network.eval()
     path = data.find(spec.weights)
     if not path.is_file():
@@ -97,6 +99,7 @@ def build_network(spec: NetworkParams, where: str = "networks", data: DataParams
     if num_classes is not None:
         network = build_untrained(spec, where, num_classes)
     load_state_(network, state, f"{place}: '{path}'", _describe(spec))
+    check_finite(network, f"{place}: '{path}'")
     return network.eval()
 
 

@@ -30,6 +30,8 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 from practise.errors import NetworkError
 from practise.images.source import Flip
 from practise.networks.building import find_classifier
+from practise.networks.copies import lay_out_
+from practise.networks.watching import at_rest
 
 AXES: dict[Flip, int] = {"horizontal": 3, "vertical": 2}
 MOST_ITERATIONS = 500
@@ -97,7 +99,7 @@ def extract_features(
     Raises:
         NetworkError: The last linear layer is not the classifier.
     """
-    network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    at_rest(lay_out_(network, device))
     features, targets = [], []
     with torch.inference_mode(), without_classifier(network):
         for images, labels in batches:

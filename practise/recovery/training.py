@@ -19,7 +19,9 @@ from practise.errors import RecoveryError
 from practise.images.tiny_set import TinySet
 from practise.images.views import combine, draw_batch, mix
 from practise.machine.devices import training_dtype
+from practise.networks.copies import trainable_weights, wanting_gradients
 from practise.networks.features import feature_extractor, find_feature_layer, in_format
+from practise.networks.watching import without_checkpoints
 from practise.progress import track
 from practise.recovery.losses import COMPARE
 from practise.recovery.params import RecoveryRecipe
@@ -69,8 +71,22 @@ def recover_(
     """
     if not recipe.steps:
         return []
+    weights = trainable_weights(student)
+    with wanting_gradients(student, weights), torch.enable_grad(), without_checkpoints():
+        return train_(student, teacher, few, loss, recipe, resume, bank)
+
+
+def train_(
+    student: nn.Module,
+    teacher: nn.Module,
+    few: TinySet,
+    loss: str,
+    recipe: RecoveryRecipe,
+    resume: Resume | None,
+    bank: "ViewBank | None",
+) -> list[Step]:
+    """Train all weights that want gradients; the rest as for `recover_`."""
     device = next(student.parameters()).device
-    student.requires_grad_(True)
     optimizer, schedule = build_optimizer(student, recipe)
     history: list[Step] = []
     if resume is not None and (state := resume.load()) is not None:
@@ -139,7 +155,7 @@ def build_optimizer(
     student: nn.Module, recipe: RecoveryRecipe
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """The recipe's optimizer and learning rate schedule."""
-    weights = list(student.parameters())
+    weights = [weight for weight in student.parameters() if weight.requires_grad]
     optimizer: torch.optim.Optimizer
     if recipe.optimizer == "sgd":
         optimizer = torch.optim.SGD(weights, recipe.lr, momentum=0.9, weight_decay=recipe.weight_decay)

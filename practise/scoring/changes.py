@@ -1,6 +1,5 @@
 """What changes in a network when blocks are gone and nothing is adapted: what other criteria look at."""
 
-import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -10,6 +9,7 @@ from torch.nn import functional
 
 from practise.images.tiny_set import TinySet
 from practise.networks.blocks import drop_blocks_
+from practise.networks.copies import copy_network
 from practise.networks.features import feature_extractor, find_feature_layer
 from practise.scoring.divergence import divergence
 from practise.scoring.registry import OfSet
@@ -39,7 +39,8 @@ def feature_change(network: nn.Module, few: TinySet) -> OfSet:
 
 def output_divergence(network: nn.Module, few: TinySet) -> OfSet:
     """KL divergence of the class probabilities (CURL: Luo and Wu 2020); arguments as for `feature_change`."""
-    return distance_without(network, few, lambda network, views: network(views), divergence)
+    distance = partial(divergence, multi_label=few.multi_label)
+    return distance_without(network, few, lambda network, views: network(views), distance)
 
 
 def distance_without(network: nn.Module, few: TinySet, run: Run, distance: Distance) -> OfSet:
@@ -51,7 +52,7 @@ def distance_without(network: nn.Module, few: TinySet, run: Run, distance: Dista
 
     @torch.inference_mode()
     def of_set(blocks: Sequence[str]) -> float:
-        without = drop_blocks_(copy.deepcopy(network), blocks)
+        without = drop_blocks_(copy_network(network), blocks)
         total = sum(
             distance(original, run(without, batch)).mean().item() * len(batch)
             for batch, original in zip(views, originals, strict=True)

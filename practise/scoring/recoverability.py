@@ -12,7 +12,6 @@ the fit has not seen, fold by fold: fitted and judged on the same 50 images, a w
 recoverable because its adaptors can learn the images by heart.
 """
 
-import copy
 import math
 import statistics
 import sys
@@ -26,12 +25,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from practise.errors import RecoveryError
+from practise.errors import NetworkError, RecoveryError
 from practise.images.tiny_set import TinySet
 from practise.images.views import combine, draw_batch
 from practise.machine.devices import resolve_dtype
 from practise.networks.batch_norm import Moments, matching_, watch_moments
 from practise.networks.blocks import drop_blocks_
+from practise.networks.copies import copy_network
 from practise.networks.features import FeatureExtractor, feature_extractor, find_feature_layer, in_format
 from practise.networks.watching import entering
 from practise.progress import track
@@ -40,8 +40,11 @@ from practise.scoring.divergence import divergence
 from practise.scoring.params import RidgeRecipe, SgdRecipe
 from practise.scoring.passing import block_influence
 from practise.scoring.pixels import channels_second, draw_pixels
-from practise.scoring.reference import Reference
+from practise.scoring.reference import PROBED, Reference
 from practise.scoring.seats import find_seats, union
+
+MOST_OFF = 0.02
+"""By how much of their size features may be off in another pass: what half precision and other kernels do."""
 
 
 def build_scorer(
@@ -96,6 +99,7 @@ class ClosedForm:
 
     def __init__(self, network: nn.Module, blocks: Sequence[str], few: TinySet, recipe: RidgeRecipe) -> None:
         self.network, self.recipe, self.seed = network, recipe, few.seed
+        self.multi_label = few.multi_label
         device = next(network.parameters()).device
         size = few.preprocessing.image_size
         order = torch.randperm(len(few), generator=torch.Generator().manual_seed(few.seed))
@@ -154,12 +158,28 @@ class ClosedForm:
             ]
             features = sum(missed.features * share for missed, share in found)
             stream = sum(missed.stream * share for missed, share in found)
+            if not features:
+                self.check_seen(dropped)
             self.known[dropped] = Missed(finite(features), finite(stream))
         return self.known[dropped]
 
+    def check_seen(self, dropped: tuple[str, ...]) -> None:
+        """Make sure that blocks without which the features stay the same do nothing to the logits, either.
+
+        Raises:
+            NetworkError: they do, so that R says nothing of them.
+        """
+        without = drop_blocks_(copy_network(self.network), dropped)
+        if not torch.equal(self.reference.classify(without), self.logits):
+            raise NetworkError(
+                f"the features of {type(self.network).__name__} "
+                f"('{self.reference.layer}') do not depend on {', '.join(dropped)}, but its logits do; keep "
+                "what goes round the features (keep_blocks)"
+            )
+
     def missed_on(self, held_out: Int64[Tensor, " k"], dropped: Sequence[str]) -> Missed:
         """What is missed on some images by adaptors that were fitted on the others."""
-        student = drop_blocks_(copy.deepcopy(self.network), dropped)
+        student = drop_blocks_(copy_network(self.network), dropped)
         first = min(dropped, key=list(self.seats).index)
         self.reference.resume_at_(student, first)
         shares: list[float] = []
@@ -226,10 +246,25 @@ class ClosedForm:
             dropped: the blocks.
             fit: how; None: adaptors with the recipe's pull.
         """
-        student = drop_blocks_(copy.deepcopy(self.network), dropped)
+        student = drop_blocks_(copy_network(self.network), dropped)
         with self.fitting(student, dropped, self.places, fit):
-            self.reference.run(student)
+            fitted = self.reference.run(student)
+        self.check_absorbed(student, fitted)
         return student
+
+    def check_absorbed(self, student: nn.Module, fitted: Tensor) -> None:
+        """Make sure that a fitted network gives the features that it gave while it was fitted.
+
+        Raises:
+            NetworkError: it does not: a layer that was changed is used elsewhere, too.
+        """
+        few = self.reference.views[:PROBED]
+        off = (self.reference.run(student, few) - fitted[: len(few)]).norm().item()
+        if off > MOST_OFF * fitted[: len(few)].norm().item():
+            raise NetworkError(
+                f"{type(student).__name__} gives other features after it was fitted than meanwhile; do "
+                "without adaptors (recover.start: weights)"
+            )
 
     def lost_by(self, fit: Fit, dropped: Sequence[str]) -> Float[Tensor, " n"]:
         """KL(original ‖ student) of the class probabilities of each image, fitted on the other folds' images.
@@ -240,11 +275,11 @@ class ClosedForm:
         """
         lost = torch.empty(len(self.places), dtype=torch.float64, device=self.places.device)
         for held_out in self.folds:
-            student = drop_blocks_(copy.deepcopy(self.network), dropped)
+            student = drop_blocks_(copy_network(self.network), dropped)
             self.reference.resume_at_(student, min(dropped, key=list(self.seats).index))
             with self.fitting(student, dropped, self.others(held_out), fit):
                 logits = self.reference.classify(student)
-            lost[held_out] = divergence(self.logits, logits)[held_out]
+            lost[held_out] = divergence(self.logits, logits, self.multi_label)[held_out]
         return lost
 
     @cached_property
@@ -313,7 +348,7 @@ class Trained:
     def recoverability(self, dropped: Sequence[str]) -> float:
         """R of a set of blocks, with adaptors trained around them on random views, judged on centre views."""
         few = self.few
-        student = drop_blocks_(copy.deepcopy(self.network), dropped).requires_grad_(False)
+        student = drop_blocks_(copy_network(self.network), dropped).requires_grad_(False)
         adaptors = attach_adaptors_(student, union(self.seats, dropped))
         with (
             feature_extractor(self.network, self.layer) as teach,
