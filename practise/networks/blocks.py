@@ -105,7 +105,7 @@ def explain_none(network: nn.Module, image_size: int) -> str:
     if not alike:
         return "none of its modules of several layers gives one tensor of its input's shape"
     if repeated == len(alike):
-        return f"the {repeated} modules with an output of their input's shape run several times in a pass"
+        return f"all modules with an output of their input's shape, {repeated}, run several times in a pass"
     told = f"; {repeated} more run several times in a pass" if repeated else ""
     return (
         f"of {len(alike) - repeated} modules with an output of their input's shape, none is residual: with "

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from practise.errors import NetworkError
-from practise.networks.blocks import Call, call_of, has_work, passes_its_input_through
+from practise.networks.blocks import Call, call_of, find_blocks, has_work, passes_its_input_through
 from practise.networks.watching import at_call, evaluating, probe_images, watch_calls
 
 FeatureExtractor = Callable[[Float[Tensor, "n 3 h w"]], Float[Tensor, "n ..."]]
@@ -83,14 +83,14 @@ def find_feature_layer(network: nn.Module, image_size: int) -> str:
     behind = 0
     for place, visit in reversed(list(enumerate(visits))):
         if visit.has_pixels and carries(visit):
-            return name_visit(network, visit, calls[visit.module])
+            return name_visit(network, visit, calls[visit.module], image_size)
         if visit.call and calls[visit.module] == 1 and passes_its_input_through(visit.module, visit.call):
             behind = place
             break
     for visit in visits[behind:]:
         if carries(visit):
             is_last = gives_logits(network, visit, image_size)
-            return LOGITS if is_last else name_visit(network, visit, calls[visit.module])
+            return LOGITS if is_last else name_visit(network, visit, calls[visit.module], image_size)
     return LOGITS
 
 
@@ -110,9 +110,16 @@ def list_visits(network: nn.Module, image_size: int) -> list[Visit]:
     return visits
 
 
-def name_visit(network: nn.Module, visit: Visit, calls: int) -> str:
-    """The name of a call as a feature layer, of a module that is called so often."""
-    name = next(name for name, module in network.named_modules() if module is visit.module)
+def name_visit(network: nn.Module, visit: Visit, calls: int, image_size: int) -> str:
+    """The name of a call as a feature layer, of a module that is called so often.
+
+    A module of several names goes by one that is left when blocks are gone.
+    """
+    every = network.named_modules(remove_duplicate=False)
+    name, *others = [name for name, module in every if module is visit.module]
+    if others:
+        gone = tuple(f"{block}." for block in find_blocks(network, image_size))
+        name = next((one for one in (name, *others) if not one.startswith(gone)), name)
     return name if calls == 1 else f"{name}[-{calls - visit.number}]"
 
 

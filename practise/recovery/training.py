@@ -10,6 +10,7 @@ views whose targets the original network computes only once.
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Int64
@@ -94,23 +95,29 @@ def train_(
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
         history = [Step(*row) for row in state["history"]]
-    with run_to(LOSSES[loss].output, student, teacher, few.preprocessing.image_size, recipe.dtype) as (
-        run,
-        ask,
-    ):
+    run_in = partial(run_to, LOSSES[loss].output, student, teacher, few.preprocessing.image_size)
+
+    def learn(run: Callable[[Tensor], Tensor], batch: Batch) -> Tensor:
+        views, theirs, labels = batch
+        error = COMPARE[loss](run(views), theirs, labels)
+        optimizer.zero_grad()
+        error.backward()
+        return error.detach()
+
+    with run_in(recipe.dtype) as (run, ask):
         bank = bank or ViewBank(few, recipe, loss, ask, device)
         for step in track(range(len(history), recipe.steps), "recover"):
-            views, theirs, labels = bank.batch(step)
+            batch = bank.batch(step)
             student.train()  # till then, some attentions keep what they made of their weights
             student.train(recipe.batch_norm == "train")
-            error = COMPARE[loss](run(views), theirs, labels)
-            optimizer.zero_grad()
-            error.backward()
+            error = learn(run, batch)
+            if not is_sound(error, optimizer):  # of some layers, gradients are not numbers in half precision
+                with run_in("fp32") as (exact, _):
+                    error = learn(exact, batch)
             history.append(Step(step, error.item(), optimizer.param_groups[0]["lr"]))
             if not torch.isfinite(error):
-                raise RecoveryError(
-                    f"the loss became {error.item()} at step {step}; lower the learning rate (recover.lr)"
-                )
+                advice = "lower the learning rate (recover.lr)" if step else "the network's values overflow"
+                raise RecoveryError(f"the loss became {error.item()} at step {step}; {advice}")
             optimizer.step()
             schedule.step()
             if resume is not None:
@@ -125,6 +132,13 @@ def train_(
                 )
     student.eval()
     return history
+
+
+def is_sound(error: Tensor, optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a loss and its gradients are finite."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    return bool((error + nn.utils.get_total_norm(gradients)).isfinite())
 
 
 def share_views(teacher: nn.Module, few: TinySet, loss: str, recipe: RecoveryRecipe) -> "ViewBank | None":

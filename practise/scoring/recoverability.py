@@ -17,7 +17,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -32,7 +32,13 @@ from practise.machine.devices import resolve_dtype
 from practise.networks.batch_norm import Moments, matching_, watch_moments
 from practise.networks.blocks import drop_blocks_
 from practise.networks.copies import copy_network
-from practise.networks.features import FeatureExtractor, feature_extractor, find_feature_layer, in_format
+from practise.networks.features import (
+    LOGITS,
+    FeatureExtractor,
+    feature_extractor,
+    find_feature_layer,
+    in_format,
+)
 from practise.networks.watching import entering
 from practise.progress import track
 from practise.scoring.adaptors import attach_adaptors_, multiply_before_
@@ -108,11 +114,10 @@ class ClosedForm:
         places = torch.arange(len(order), device=device)
         self.folds = places.tensor_split(min(recipe.folds, len(order)))
         self.places = places
-        self.seats = find_seats(network, list(blocks), size)
-        tell_plain_drops(block for block, seats in self.seats.items() if not seats.before)
         self.wanted: dict[str, Tensor] = {}
         self.known: dict[tuple[str, ...], Missed] = {}
-        readers = {reader for seats in self.seats.values() for reader in seats.before}
+        seats = find_seats(network, list(blocks), size)
+        readers = {reader for one in seats.values() for reader in one.before}
         self.reference = Reference(
             network,
             find_feature_layer(network, size),
@@ -122,6 +127,12 @@ class ClosedForm:
             recipe.memory_mb,
             watch=self.rows_of(network, readers, self.wanted.__setitem__),
         )
+        self.seats = {  # without what reads the features, not what leads to them
+            block: replace(one, before=tuple(reader for reader in one.before if reader in self.wanted))
+            for block, one in seats.items()
+        }
+        tell_features(self.reference.layer)
+        tell_plain_drops(block for block, one in self.seats.items() if not one.before)
 
     def recoverability(self, dropped: Sequence[str]) -> float:
         """R of a set of blocks: each fold judged by adaptors fitted on the other folds.
@@ -400,6 +411,14 @@ def falling_in_steps(optimizer: torch.optim.Optimizer, steps: int) -> torch.opti
     With one or two steps, for which 40 % are none, it falls after each.
     """
     return torch.optim.lr_scheduler.StepLR(optimizer, max(1, int(0.4 * steps)), gamma=0.1)
+
+
+def tell_features(layer: str) -> None:
+    """Say on stderr where there are no features that everything goes through."""
+    if layer == LOGITS:
+        print(
+            "no features hold all that logits follow from: logits are mimicked", file=sys.stderr, flush=True
+        )
 
 
 def tell_plain_drops(blocks: Iterable[str]) -> None:
