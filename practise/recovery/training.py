@@ -10,7 +10,6 @@ views whose targets the original network computes only once.
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from jaxtyping import Int64
@@ -30,6 +29,8 @@ from practise.recovery.registry import LOSSES
 from practise.resume import Resume
 from practise.scoring.recoverability import falling_in_steps
 
+Run = Callable[[Tensor], Tensor]
+"""From views to a network's output."""
 MOST_LOOKS = 8
 """How often a view that is kept may be looked at, on average."""
 
@@ -95,16 +96,16 @@ def train_(
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
         history = [Step(*row) for row in state["history"]]
-    run_in = partial(run_to, LOSSES[loss].output, student, teacher, few.preprocessing.image_size)
 
-    def learn(run: Callable[[Tensor], Tensor], batch: Batch) -> Tensor:
+    def learn(run: Run, batch: Batch) -> Tensor:
         views, theirs, labels = batch
         error = COMPARE[loss](run(views), theirs, labels)
         optimizer.zero_grad()
         error.backward()
         return error.detach()
 
-    with run_in(recipe.dtype) as (run, ask):
+    output, size = LOSSES[loss].output, few.preprocessing.image_size
+    with run_to(output, student, teacher, size, recipe.dtype) as (run, ask, run_exactly):
         bank = bank or ViewBank(few, recipe, loss, ask, device)
         for step in track(range(len(history), recipe.steps), "recover"):
             batch = bank.batch(step)
@@ -112,8 +113,7 @@ def train_(
             student.train(recipe.batch_norm == "train")
             error = learn(run, batch)
             if not is_sound(error, optimizer):  # of some layers, gradients are not numbers in half precision
-                with run_in("fp32") as (exact, _):
-                    error = learn(exact, batch)
+                error = learn(run_exactly, batch)
             history.append(Step(step, error.item(), optimizer.param_groups[0]["lr"]))
             if not torch.isfinite(error):
                 advice = "lower the learning rate (recover.lr)" if step else "the network's values overflow"
@@ -152,6 +152,7 @@ def share_views(teacher: nn.Module, few: TinySet, loss: str, recipe: RecoveryRec
     with run_to(LOSSES[loss].output, teacher, teacher, few.preprocessing.image_size, recipe.dtype) as (
         _,
         ask,
+        _,
     ):
         return ViewBank(few, recipe, loss, ask, device)
 
@@ -186,13 +187,16 @@ def build_optimizer(
 @contextlib.contextmanager
 def run_to(
     output: str, student: nn.Module, teacher: nn.Module, image_size: int, dtype: str
-) -> Iterator[tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]]:
-    """Functions from views to the fp32 output of the student (with gradients) and of the teacher."""
+) -> Iterator[tuple[Run, Run, Run]]:
+    """Functions from views to fp32 outputs: the student's (with gradients), the teacher's, the student's.
+
+    The last computes in fp32, too.
+    """
     device = next(student.parameters()).device
     number_format = training_dtype(dtype, student, device)
     with contextlib.ExitStack() as stack:
-        student_run: Callable[[Tensor], Tensor] = student
-        teacher_run: Callable[[Tensor], Tensor] = teacher
+        student_run: Run = student
+        teacher_run: Run = teacher
         if output == "features":
             layer = find_feature_layer(teacher, image_size)
             student_run, teacher_run = (
@@ -200,7 +204,7 @@ def run_to(
             )
 
         ask = torch.no_grad()(in_format(teacher_run, device, number_format))
-        yield in_format(student_run, device, number_format), ask
+        yield in_format(student_run, device, number_format), ask, student_run
 
 
 Batch = tuple[Tensor, Tensor, Tensor]
