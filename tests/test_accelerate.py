@@ -29,6 +29,7 @@ from practise.errors import (
     SelectionError,
     UsageError,
 )
+from practise.images.views import centre_views
 from practise.latency.budget import Budget
 from practise.latency.measuring import Latency
 from practise.networks.cifar import CifarResNet
@@ -431,3 +432,29 @@ def test_what_is_timed_on_the_cpu_is_recovered_on_the_gpu(monkeypatch: pytest.Mo
     monkeypatch.setattr(acceleration, "measure_with", watched)
     faster = quickly(tiny_network(), device="cuda", latency_device="cpu")
     assert set(timed) == {faster.setting["device"]} == {"cpu"}
+
+
+@pytest.mark.usefixtures("counted")
+def test_a_single_logit_and_independent_labels_are_judged_by_their_signs() -> None:
+    for classes, options, right in (
+        (1, {"labels": [0, 1] * 3}, torch.tensor([[0], [1]] * 3)),
+        (4, {"labels": [[0, 1, 1, 0]] * 6, "multi_label": True}, torch.tensor([[0, 1, 1, 0]] * 6)),
+    ):
+        network = tiny_network()
+        network.classifier = nn.Linear(12, classes)
+        faster = quickly(network, **options)
+        images = centre_views(pictures(6), faster.preprocessing)
+        with torch.no_grad():
+            ours, theirs = (net(images) > 0 for net in (faster.network, network))
+        assert faster.agreement == pytest.approx((ours == theirs).double().mean().item())
+        assert faster.accuracy_before == pytest.approx(100 * (theirs == right).double().mean().item())
+
+
+@pytest.mark.usefixtures("counted")
+def test_what_was_handed_over_in_a_wrapper_with_gradients_off_comes_back_plain() -> None:
+    network = tiny_network()
+    with torch.no_grad():
+        faster = quickly(nn.DataParallel(network))
+    assert type(faster.network) is TinyNet and not faster.dropped_blocks[0].startswith("module")
+    assert not any(module._forward_pre_hooks for module in faster.network.modules())
+    assert "tiny.TinyNet" in faster.name

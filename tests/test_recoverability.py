@@ -12,16 +12,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_views import PREPROCESSING, pictures, tiny_set
-from tiny import TinyNet, TokenNet, linear_block_network, tiny_network, tiny_transformer
+from tiny import LinearTokens, TinyNet, TokenNet, linear_block_network, tiny_network, tiny_transformer
 from torch import Tensor, nn
 
-from practise.errors import RecoveryError
+from practise.errors import NetworkError, RecoveryError
 from practise.images.views import centre_views
 from practise.networks.blocks import drop_blocks_, find_blocks
 from practise.scoring.params import RidgeRecipe, SgdRecipe
 from practise.scoring.passing import block_influence
 from practise.scoring.pixels import channels_second
 from practise.scoring.recoverability import ClosedForm, build_scorer, share_missed, solve_ridge
+from practise.scoring.seats import Seats
 
 RIDGE = RidgeRecipe(ridge=1e-6, folds=2, most_images=64, memory_mb=1024, dtype="fp32")
 INFINITE_PULL = RIDGE.but(ridge=1e12)
@@ -350,3 +351,66 @@ def test_adaptors_that_diverge_are_told_in_one_sentence():
     with pytest.raises(RecoveryError) as error:
         scores(tiny_network(), ["stages.0.1"], SgdRecipe(steps=20, lr=1e9, batch_size=8))
     assert str(error.value) == "the adaptors diverged: the features are not finite; lower the learning rate"
+
+
+class Late(TinyNet):
+    """Behind the features, a residual layer works on several images, unlike on one."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.late = LinearTokens(12)
+
+    def classify(self, x: Tensor) -> Tensor:
+        pooled = self.pool(x).flatten(1)
+        return self.classifier(self.late(pooled) if len(x) > 1 else pooled)
+
+
+def test_a_block_that_the_features_do_not_see_is_not_taken_for_free():
+    scored = scorer(tiny_network(kind=Late))
+    scored.seats["late"] = Seats((), ())
+    with pytest.raises(NetworkError) as error:
+        scored.recoverability(["late"])
+    assert str(error.value) == (
+        "the features of Late ('stages.1') do not depend on late, but its logits do; keep what goes round "
+        "the features (keep_blocks)"
+    )
+
+
+def test_a_block_that_does_nothing_at_all_is_free():
+    network = tiny_network()
+    network.stages[1][1].forward = lambda x: x
+    network.stages[1][2].forward = lambda x: x
+    scored = scorer(network, RIDGE.but(ridge=1e12))
+    scored.seats |= {"stages.1.1": Seats((), ()), "stages.1.2": Seats((), ())}
+    assert scored.recoverability(["stages.1.1"]) == 0
+
+
+def test_what_is_handed_over_gives_what_was_judged_or_is_refused():
+    network = tiny_network()
+    scored = scorer(network)
+    fitted = scored.absorb(["stages.0.1"])
+    scored.check_absorbed(fitted, scored.reference.run(fitted))
+    with pytest.raises(NetworkError, match="TinyNet gives other features after it was fitted than meanwhile"):
+        scored.check_absorbed(network, scored.reference.run(fitted))
+
+
+def test_layers_that_share_a_weight_are_left_as_they_are():
+    network = tiny_network()
+    first, second = network.stages[0][1].conv1, network.stages[0][2].conv1
+    second.weight = first.weight
+    fitted = scorer(network).absorb(["stages.0.0"])
+    assert torch.equal(fitted.stages[0][1].conv1.weight, first.weight)
+    assert fitted.stages[0][2].conv1.weight is fitted.stages[0][1].conv1.weight
+
+
+def test_logits_are_mimicked_where_no_features_hold_all_and_that_is_told(capsys):
+    class TwoStreams(TinyNet):
+        def forward(self, x: Tensor) -> Tensor:
+            first = self.stages[0](self.stem(x))
+            return self.classify(self.stages[1](first)) + self.pool(first).flatten(1)[:, :4]
+
+    network = tiny_network(kind=TwoStreams)
+    scored = scorer(network)
+    assert "no features hold all that logits follow from: logits are mimicked" in capsys.readouterr().err
+    assert torch.equal(scored.reference.features, scored.logits)
+    assert min(scored.recoverability([block]) for block in find_blocks(network, 32)) > 0

@@ -8,8 +8,9 @@ import pytest
 import timm
 import torch
 from test_views import PREPROCESSING, pictures, tiny_set
-from tiny import tiny_network, tiny_transformer
+from tiny import TinyNet, tiny_network, tiny_transformer
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from practise.errors import RecoveryError
 from practise.images.views import combine, draw_views, mix
@@ -236,3 +237,62 @@ def test_a_loss_that_is_not_finite_is_told_in_one_sentence():
         recover(OFFICIAL_SHORT.but(lr=1e20))
     assert str(error.value).endswith("lower the learning rate (recover.lr)")
     assert str(error.value).startswith("the loss became ")
+
+
+def test_what_is_frozen_stays_as_it_is_and_flags_are_the_users():
+    teacher = tiny_network()
+    teacher.stem.requires_grad_(False)
+    teacher.table = nn.Parameter(torch.arange(3), requires_grad=False)
+    student = drop_blocks_(copy.deepcopy(teacher), ["stages.0.1"])
+    recover_(student, teacher, tiny_set(8), "mimic", RECIPE)
+    assert torch.equal(student.stem[0].weight, teacher.stem[0].weight)
+    assert not torch.equal(student.stages[0][0].conv1.weight, teacher.stages[0][0].conv1.weight)
+    assert not student.stem[0].weight.requires_grad and student.classifier.weight.requires_grad
+
+
+def test_a_network_that_is_frozen_as_a_whole_is_trained_and_frozen_again():
+    teacher = tiny_network().requires_grad_(False)
+    student = drop_blocks_(copy.deepcopy(teacher), ["stages.0.1"])
+    recover_(student, teacher, tiny_set(8), "mimic", RECIPE)
+    assert not torch.equal(student.stem[0].weight, teacher.stem[0].weight)
+    assert not any(weight.requires_grad for weight in student.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_checkpoints_hide_nothing_where_gradients_are_off_outside(reentrant):
+    class Checkpointed(TinyNet):
+        def run_stages(self, x):
+            for block in [*self.stages[0], *self.stages[1]]:
+                x = checkpoint(block, x, use_reentrant=reentrant)
+            return x
+
+    students = []
+    for kind in (Checkpointed, TinyNet):
+        teacher = tiny_network(kind=kind)
+        student = drop_blocks_(copy.deepcopy(teacher), ["stages.0.1"])
+        with torch.no_grad():
+            recover_(student, teacher, tiny_set(8), "mimic", RECIPE)
+        students.append(student)
+    assert same(*students)
+
+
+def test_a_step_whose_gradients_are_no_numbers_in_half_precision_is_taken_in_single():
+    class Fragile(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * (torch.nan if gradient.dtype == torch.bfloat16 else 1)
+
+    class Net(TinyNet):
+        def run_stages(self, x):
+            return super().run_stages(Fragile.apply(x))
+
+    teacher = tiny_network(kind=Net)
+    student = drop_blocks_(copy.deepcopy(teacher), ["stages.0.1"])
+    history = recover_(student, teacher, tiny_set(8), "mimic", RECIPE.but(dtype="bf16"))
+    assert len(history) == RECIPE.steps
+    assert all(value.isfinite().all() for value in student.state_dict().values())

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import yaml
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from test_latency import count_weights, write_inputs
 from test_latency import run_stage as measure_blocks
@@ -618,3 +618,22 @@ def test_the_share_for_a_number_of_macs_is_searched_where_none_is_known(tmp_path
     share = read_result(inputs["out"], "select")["filters_removed"]
     thinner = Pruning(filters_removed=share).apply_(copy.deepcopy(network), 32)
     assert count_gmacs(thinner, 32) == pytest.approx(0.8 * count_gmacs(network, 32), rel=0.03)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    worths=st.lists(st.integers(1, 40), min_size=1, max_size=7),
+    low=st.integers(1, 90),
+    width=st.integers(0, 9),
+)
+def test_a_goal_is_within_reach_if_some_set_lies_between_its_bounds(worths, low, width):
+    worth = {str(place): one / 100 for place, one in enumerate(worths)}
+    goal = Goal(low / 100, worth, worth, (low + width) / 100)
+    sums = {sum(part) for count in range(len(worths) + 1) for part in itertools.combinations(worths, count)}
+    assert goal.within_reach_of(()) == any(low <= total <= low + width for total in sums)
+
+
+def test_the_reach_of_many_blocks_that_all_save_something_else_is_soon_known():
+    worth = {str(place): round(0.015 + 0.0001 * math.sin(place), 12) for place in range(60)}
+    assert Goal(0.2549, worth, worth, 0.2551).within_reach_of(())  # seventeen of them
+    assert not Goal(0.262, worth, worth, 0.263).within_reach_of(())  # neither seventeen nor eighteen

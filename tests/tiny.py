@@ -133,7 +133,8 @@ def tiny_network(
                 nn.init.normal_(module.bias, std=0.1)
                 nn.init.normal_(module.running_mean, std=0.1)  # type: ignore[arg-type]
                 nn.init.uniform_(module.running_var, 0.5, 1.5)  # type: ignore[arg-type]
-    return network.eval()
+    network.eval()
+    return network
 
 
 def linear_block_network() -> TinyNet:

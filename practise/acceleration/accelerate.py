@@ -5,7 +5,6 @@ choose the most recoverable ones, measure them together and choose again where t
 (`practise.pruning.measured`), recover, measure once more: what chose the blocks would flatter them.
 """
 
-import copy
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -22,6 +21,8 @@ from practise.acceleration.exports import export_plain
 from practise.acceleration.given import Given, open_given
 from practise.acceleration.graphs import GraphNetwork
 from practise.errors import NetworkError
+from practise.evaluation.decisions import Decisions, decide, read_label_sets, share
+from practise.images.params import Kind
 from practise.images.preprocessing import Preprocessing
 from practise.images.tiny_set import TinySet
 from practise.latency.budget import CALM, Budget
@@ -31,7 +32,10 @@ from practise.latency.savings import measure_savings
 from practise.machine.devices import resolve_device
 from practise.machine.hardware import describe
 from practise.networks.blocks import alike_blocks, drop_blocks_, droppable_blocks
+from practise.networks.copies import copy_network, lay_out_, release_
 from practise.networks.size import count_params
+from practise.networks.taking import take_network, unwrap, usual_settings
+from practise.networks.watching import at_rest
 from practise.progress import describe_seconds
 from practise.pruning.measured import Choice, choose_measured
 from practise.pruning.plan import Pruning
@@ -47,13 +51,15 @@ BATCH = 32
 """Images in a forward pass where classes are compared."""
 
 
+@usual_settings()
 def accelerate(
     model: nn.Module,
     images: Given,
     latency_reduction: float = 0.22,
     *,
     # what is known of the network and the images
-    labels: Sequence[int] | str | None = None,
+    labels: Sequence[int] | Sequence[Sequence[int]] | str | None = None,
+    multi_label: bool = False,
     foreign: bool = False,
     upright: bool = False,
     keep_blocks: Collection[str] = (),
@@ -83,7 +89,9 @@ def accelerate(
         latency_reduction: Share of the latency to save; the blocks are chosen by measuring, to within a point
             of it or, where no set of blocks comes as near, to the nearest.
         labels: The images' classes, by which accuracy is told and nothing else: indices, or `folders` for a
-            folder with one folder of images for each class.
+            folder with one folder of images for each class; 0 or 1 of a network with a single logit.
+        multi_label: Whether each class is a yes or no of its own, as behind a sigmoid, so that an image may
+            have several or none; labels are then a row of 0 and 1 for each image.
         foreign: Whether the images are of another kind than the network will see, such as photographs of
             anything for a network that sees X-rays: it is then changed more cautiously.
         upright: Whether pictures are turned as their EXIF data say, as cameras write them; timm and
@@ -117,6 +125,7 @@ def accelerate(
         recipe = replace(recipe, recover=recipe.recover.but(steps=steps))
     if recover_minutes is not None:
         recipe = replace(recipe, recover=recipe.recover.but(minutes=recover_minutes))
+    model = unwrap(model)
     if any(isinstance(module, GraphNetwork) for module in model.modules()):
         raise NetworkError(
             "a loaded network runs the operators that were saved, among which there are no blocks to find; "
@@ -125,13 +134,14 @@ def accelerate(
     view, view_from = find_view(model, preprocessing, image_size, mean, std)
     where = resolve_device(device, "device")
     timed_on = where if latency_device is None else resolve_device(latency_device, "latency_device")
-    original = copy.deepcopy(model).to(where, torch.float32, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    original = take_network(model, view.image_size, where)
     num_classes = count_classes(original, view.image_size)
     pictures = open_given(images, view, upright)
     view_from += "; turned upright by their EXIF data" if upright else ""
     unread = torch.zeros(len(pictures), dtype=torch.long)  # no label is looked at
-    few = TinySet(pictures, unread, view, seed, kind="foreign" if foreign else "own")
-    classes = find_labels(labels, images, len(few), num_classes)
+    kind: Kind = "foreign" if foreign else "own"
+    few = TinySet(pictures, unread, view, seed, kind=kind, multi_label=multi_label)
+    right = find_right(labels, images, len(few), num_classes, multi_label)
     kept = [keep_blocks] if isinstance(keep_blocks, str) else keep_blocks
     blocks = droppable_blocks(original, view.image_size, kept, "accelerate")
 
@@ -143,7 +153,7 @@ def accelerate(
     print(describe_cost(max_minutes, measurements), file=sys.stderr, flush=True)
 
     def measure(networks: Mapping[str, nn.Module]) -> dict[str, Latency]:
-        networks = {name: copy.deepcopy(network) for name, network in networks.items()}  # timing moves them
+        networks = {name: copy_network(network) for name, network in networks.items()}  # timing moves them
         return measure_with(recipe.latency, networks, view.image_size, timed_on, budget)
 
     choice = choose_blocks(original, blocks, few, latency_reduction, recipe, measure)
@@ -152,9 +162,10 @@ def accelerate(
     student = recovered.network
     measured = measure({"original": original, "faster": student})
     before, after = measured["original"], measured["faster"]
-    ours, theirs = (classify(network, few.centre_views()) for network in (student, original))
+    views = few.centre_views()
+    ours, theirs = (decide(ask(network, views), multi_label) for network in (student, original))
     return Accelerated(
-        network=student.to("cpu", memory_format=torch.contiguous_format).eval(),  # type: ignore[call-overload]
+        network=at_rest(lay_out_(release_(student), torch.device("cpu"), packed=False)),
         name=name or f"{type(model).__module__}.{type(model).__qualname__}",
         dropped_blocks=dropped,
         num_blocks=len(blocks),
@@ -169,8 +180,8 @@ def accelerate(
         params_after=count_params(student),
         num_images=len(few),
         agreement=share(ours, theirs),
-        accuracy_before=None if classes is None else 100 * share(theirs, classes),
-        accuracy_after=None if classes is None else 100 * share(ours, classes),
+        accuracy_before=None if right is None else 100 * share(theirs, right),
+        accuracy_after=None if right is None else 100 * share(ours, right),
         preprocessing=view,
         preprocessing_from=view_from,
         machine=describe(),
@@ -209,7 +220,7 @@ def choose_blocks(
     looks: defaultdict[tuple[str, ...], list[Latency]] = defaultdict(list)
 
     def measure_set(dropped: tuple[str, ...]) -> Latency:
-        without = drop_blocks_(copy.deepcopy(network), dropped)
+        without = drop_blocks_(copy_network(network), dropped)
         looks[dropped].append(measure({"original": network, "chosen": without})["chosen"])
         return pool(looks[dropped])
 
@@ -238,8 +249,21 @@ def describe_cost(max_minutes: float, measurements: int) -> str:
     )
 
 
-def classify(network: nn.Module, views: Float[Tensor, "n 3 h w"]) -> Tensor:
-    """The class that a network names on each image.
+def find_right(
+    labels: Sequence[int] | Sequence[Sequence[int]] | str | None,
+    images: Given,
+    num_images: int,
+    num_classes: int,
+    multi_label: bool,
+) -> Decisions | None:
+    """What is right of each image; arguments as for `accelerate`, errors as for `find_labels`."""
+    if multi_label and labels is not None:
+        return read_label_sets(labels, num_images, num_classes)
+    return find_labels(labels, images, num_images, max(num_classes, 2))  # type: ignore[arg-type]
+
+
+def ask(network: nn.Module, views: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
+    """A network's logits for each image.
 
     Raises:
         NetworkError: a logit is not finite.
@@ -251,9 +275,4 @@ def classify(network: nn.Module, views: Float[Tensor, "n 3 h w"]) -> Tensor:
         raise NetworkError(
             f"{type(network).__name__} gives logits that are not finite; its weights are damaged"
         )
-    return logits.argmax(1)
-
-
-def share(ours: Tensor, theirs: Tensor) -> float:
-    """The share of images with the same class."""
-    return (ours == theirs).double().mean().item()
+    return logits

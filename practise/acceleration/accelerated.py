@@ -66,7 +66,8 @@ class Accelerated:
         params_before: trainable values of the original.
         params_after: those that are left.
         num_images: how many images were handed over.
-        agreement: share of them on which both networks name the same class.
+        agreement: share of them on which both networks name the same class, or of their labels that both
+            give or both do not.
         accuracy_before: top-1 of the original on them in percent; None without labels. They are the images
             that the network was recovered on, so this says little about others.
         accuracy_after: that of the faster network.

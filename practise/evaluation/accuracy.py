@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from practise.errors import ImageError, NetworkError
 from practise.images.loading import Batch
+from practise.networks.copies import lay_out_
+from practise.networks.watching import at_rest
 
 TOP5_FROM = 6
 """The number of classes from which on it says something that the right one is among the first five."""
@@ -67,7 +69,7 @@ def ask(
         NetworkError: a logit is not finite, so that no class is the first.
         ImageError: there are no images.
     """
-    network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    at_rest(lay_out_(network, device))
     said: list[Tensor] = []
     classes: list[Tensor] = []
     with torch.inference_mode():

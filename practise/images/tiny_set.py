@@ -32,6 +32,7 @@ class TinySet:
         kind: own: like those that the network is for; foreign: of another kind; made: from the network.
             What helps on some images of the last two says little of what helps on its own.
         referee: images of yet another kind, which say it for them; None: nothing does.
+        multi_label: whether each class is a yes or no of its own for an image, not one class of several.
     """
 
     images: Sequence[Image.Image]
@@ -41,6 +42,7 @@ class TinySet:
     views: ViewsParams = AS_ON_IMAGENET
     kind: Kind = "own"
     referee: "TinySet | None" = None
+    multi_label: bool = False
 
     def __len__(self) -> int:
         """How many images there are."""

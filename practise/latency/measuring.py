@@ -17,7 +17,6 @@ rounds go on until it is as small as asked for, or until the time that they may 
 (`practise.latency.budget`): the standard error then says how far they came.
 """
 
-import copy
 import itertools
 import math
 import random
@@ -37,6 +36,8 @@ from practise.latency.milliseconds import reduced_ms
 from practise.latency.params import LatencyParams
 from practise.machine.devices import dtype_name, keep_freed_memory, resolve_dtype
 from practise.machine.hardware import device_name
+from practise.networks.copies import copy_network, lay_out_
+from practise.networks.watching import at_rest
 from practise.progress import track
 
 PASSES = 2
@@ -120,10 +121,7 @@ def measure_latency(
     keep_freed_memory()
     noise = torch.randn(batch_size, 3, image_size, image_size, generator=torch.Generator().manual_seed(0))
     images = noise.to(device, dtype, memory_format=torch.channels_last)
-    ready = {
-        name: network.to(device, dtype, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        for name, network in networks.items()
-    }
+    ready = {name: at_rest(lay_out_(network, device, dtype)) for name, network in networks.items()}
     clock = time_on_gpu if device.type == "cuda" else partial(time_on_cpu, sizes=random.Random(0))
     times: dict[str, list[float]] = {name: [] for name in ready}
     copies = copy_networks(ready, device)
@@ -156,7 +154,7 @@ def copy_networks(networks: Mapping[str, nn.Module], device: torch.device) -> di
     size = sum(value.nbytes for network in networks.values() for value in network.state_dict().values())
     most = 1 if device.type == "cuda" else min(MOST_COPIES, MOST_COPIED // max(size, 1))
     return {
-        name: itertools.cycle([network, *(copy.deepcopy(network) for _ in range(place + 1, most))])
+        name: itertools.cycle([network, *(copy_network(network) for _ in range(place + 1, most))])
         for place, (name, network) in enumerate(networks.items())
     }
 

@@ -7,7 +7,6 @@ its speed within tenths of a second tells least about passes that lie far apart.
 droppable block saves is measured too: the selection learns from it how far single reductions add up.
 """
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -16,6 +15,7 @@ from torch import nn
 
 from practise.latency.measuring import Latency, part_of
 from practise.networks.blocks import drop_blocks_
+from practise.networks.copies import copy_network
 from practise.networks.size import count_gmacs
 
 Measure = Callable[[Mapping[str, nn.Module]], dict[str, Latency]]
@@ -41,12 +41,12 @@ def measure_savings(
     gmacs = count_gmacs(network, image_size)
     worth: dict[str, dict[str, Any]] = {}
     for group in groups:
-        without = drop_blocks_(copy.deepcopy(network), group)
+        without = drop_blocks_(copy_network(network), group)
         measured = measure({"original": network, "without": without})
         part = asdict(part_of(measured["without"], measured["original"], len(group)))
         part["macs_reduction"] = (1 - count_gmacs(without, image_size) / gmacs) / len(group)
         worth |= dict.fromkeys(group, part)
-    measured = measure({"original": network, "without": drop_blocks_(copy.deepcopy(network), blocks)})
+    measured = measure({"original": network, "without": drop_blocks_(copy_network(network), blocks)})
     return {
         "original": asdict(measured["original"]),
         "without_all": asdict(measured["without"]),

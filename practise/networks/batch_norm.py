@@ -81,14 +81,26 @@ def moments(x: Float[Tensor, "n c ..."]) -> Moments:
 
 
 def watch_moments(network: nn.Module, found: dict[str, Moments]) -> AbstractContextManager[None]:
-    """Inside the block, each batch norm's moments of what enters it are noted by its name as it runs."""
-    return entering(network, names_of_batch_norms(network), lambda name, x: found.update({name: moments(x)}))
+    """Inside the block, the moments of what enters each batch norm are noted by its name as it runs.
+
+    One that runs again is left out: it has several, but one set of statistics.
+    """
+    seen: set[str] = set()
+
+    def note(name: str, x: Tensor) -> None:
+        if name in seen:
+            found.pop(name, None)
+        else:
+            found[name] = moments(x)
+        seen.add(name)
+
+    return entering(network, names_of_batch_norms(network), note)
 
 
 def matching_(
     student: nn.Module, network: nn.Module, wanted: Mapping[str, Moments], images: Int64[Tensor, " m"]
 ) -> AbstractContextManager[None]:
-    """Inside the block, each batch norm is corrected just before it runs, in place.
+    """Inside the block, each batch norm whose moments are wanted is corrected just before it runs, in place.
 
     Afterwards its output has the mean and variance that the original's has, on the images that count: with
     what enters the original's, of mean m and variance v, and the student's, of m' and v', the running
@@ -115,7 +127,8 @@ def matching_(
         ours.running_mean = shifted.to(theirs.running_mean)
         ours.running_var = scaled.clamp_min(0.0).to(theirs.running_var)
 
-    return entering(student, names_of_batch_norms(student), correct)
+    left = [name for name in names_of_batch_norms(student) if name in wanted]
+    return entering(student, left, correct)
 
 
 def pool_moments(found: Moments, images: Int64[Tensor, " m"]) -> tuple[Tensor, Tensor]:

@@ -26,6 +26,7 @@ from practise.networks.checkpoints import (
 )
 from practise.networks.libraries import LIBRARIES
 from practise.networks.params import PACKAGE, NetworkParams
+from practise.networks.taking import check_finite
 from practise.networks.weights import find_checkpoint
 
 REFUSED_OPTION = re.compile(r"(?:unexpected keyword|multiple values for(?: keyword)?) argument '(\w+)'")
@@ -91,6 +92,7 @@ def build_network(spec: NetworkParams, where: str = "networks", data: DataParams
         network = build_untrained(spec, where)
         target, source = _describe(spec), f"{place}: the package {package}"
         load_state_(network, rename_in_order(state, network, source, target), source, target)
+        check_finite(network, source)
         return network.eval()
     path, chosen = find_checkpoint(spec.weights, place, data)
     network, source = build_untrained(spec, where), f"{place}: '{path}'"
@@ -99,6 +101,7 @@ def build_network(spec: NetworkParams, where: str = "networks", data: DataParams
     if num_classes is not None:
         network = build_untrained(spec, where, num_classes)
     load_state_(network, state, source, _describe(spec))
+    check_finite(network, source)
     return network.eval()
 
 

@@ -32,6 +32,8 @@ from practise.images.reading import map_in_order
 from practise.images.source import Flip
 from practise.machine.devices import num_cores
 from practise.networks.building import find_classifier
+from practise.networks.copies import lay_out_
+from practise.networks.watching import at_rest
 
 AXES: dict[Flip, int] = {"horizontal": 3, "vertical": 2}
 MOST_ITERATIONS = 500
@@ -102,7 +104,7 @@ def extract_features(
     Raises:
         NetworkError: The last linear layer is not the classifier.
     """
-    network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    at_rest(lay_out_(network, device))
 
     def look(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         images, labels = batch[0].to(device), batch[1]

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from practise.errors import NetworkError
 from practise.networks.blocks import find_blocks
-from practise.networks.watching import probe_images, watch_calls
+from practise.networks.copies import able_to_learn, wanting_gradients
+from practise.networks.watching import at_rest, probe_images, watch_calls, without_checkpoints
 
 if TYPE_CHECKING:  # imported when filters are pruned
     from torch_pruning import DependencyGraph, Group
@@ -167,16 +168,10 @@ class Couplings:
         import torch_pruning
 
         self.library = torch_pruning
-        wanted = {weight: weight.requires_grad for weight in network.parameters()}
-        network.requires_grad_(True)
-        try:
-            with torch.enable_grad():
-                probe = probe_images(network, image_size)
-                self.graph: DependencyGraph = torch_pruning.DependencyGraph()
-                self.graph.build_dependency(network.eval(), probe, verbose=False)
-        finally:
-            for weight, flag in wanted.items():
-                weight.requires_grad = flag
+        self.graph: DependencyGraph = torch_pruning.DependencyGraph()
+        with wanting_gradients(network, able_to_learn(network)), torch.enable_grad(), without_checkpoints():
+            probe = probe_images(network, image_size)
+            self.graph.build_dependency(at_rest(network), probe, verbose=False)
 
     def without(self, convolution: nn.Module, filters: Sequence[int]) -> "Group":
         """All that shrinks with the removal of some filters; `prune` on it removes them."""

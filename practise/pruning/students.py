@@ -1,6 +1,5 @@
 """A pruned network on disk: a card that says what was pruned, and weights as safetensors."""
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,9 @@ from torch import nn
 from practise.errors import CheckpointError
 from practise.files import read_result, sha256, write_result
 from practise.networks.checkpoints import load_state_, read_state, write_state
+from practise.networks.copies import copy_network
 from practise.networks.teacher import Teacher
+from practise.networks.watching import at_rest
 from practise.pruning.plan import Pruning
 
 
@@ -30,7 +31,7 @@ class Student:
 
 def prune(teacher: Teacher, pruning: Pruning) -> nn.Module:
     """A pruned copy of the original."""
-    return pruning.apply_(copy.deepcopy(teacher.network), teacher.preprocessing.image_size)
+    return pruning.apply_(copy_network(teacher.network), teacher.preprocessing.image_size)
 
 
 def save_student(
@@ -61,4 +62,4 @@ def load_student(teacher: Teacher, weights: Path, card: Path) -> Student:
         raise CheckpointError(f"'{weights}' is not the file that {card} describes; make both again")
     network = prune(teacher, Pruning.of(described))
     load_state_(network, read_state(weights), f"'{weights}'", f"{described['network']}, pruned")
-    return Student(network.eval(), described)
+    return Student(at_rest(network), described)

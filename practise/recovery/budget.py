@@ -1,11 +1,11 @@
 """A recovery that may take some minutes: as many steps as fit."""
 
-import copy
 import time
 
 from torch import nn
 
 from practise.images.tiny_set import TinySet
+from practise.networks.copies import copy_network
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.training import recover_
 from practise.resume import Resume
@@ -41,7 +41,7 @@ def seconds_of_step(network: nn.Module, few: TinySet, loss: str, recipe: Recover
 
     def train(steps: int) -> float:
         began = time.perf_counter()
-        recover_(copy.deepcopy(network), network, few, loss, recipe.but(steps=steps))
+        recover_(copy_network(network), network, few, loss, recipe.but(steps=steps))
         return time.perf_counter() - began
 
     once = train(1)

@@ -116,13 +116,16 @@ def go_(student: nn.Module, start: State, end: State, share: float) -> None:
     """Put the network on the straight line between two states; what is no fraction is the end's."""
     student.load_state_dict(
         {
-            name: start[name].lerp(value, share)
-            if torch.is_tensor(value) and value.is_floating_point()
-            else value
+            name: start[name].lerp(value, share) if torch.is_tensor(value) and has_fractions(value) else value
             for name, value in end.items()
         }
     )
     student.eval()
+
+
+def has_fractions(value: object) -> bool:
+    """Whether something lies between two values: not of whole numbers, nor of what is no tensor."""
+    return isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex())
 
 
 def remember(network: nn.Module) -> State:

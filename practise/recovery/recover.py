@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from practise.images.tiny_set import TinySet
+from practise.networks.watching import at_rest
 from practise.pruning.plan import Pruning
 from practise.recovery.budget import within_minutes
 from practise.recovery.guard import (
@@ -125,14 +126,14 @@ def recover(
     student, teacher = start.student, start.teacher
     if not (recipe.guard and recipe.steps):
         history = recover_(student, teacher, training, loss, recipe, resume, bank)
-        return Recovered(student.eval(), history, start.chosen, None)
+        return Recovered(at_rest(student), history, start.chosen, None)
     usual = usual_share(training, teacher)
     if held_out is None and not usual:
-        return Recovered(student.eval(), [], start.chosen, Guarded(usual).describe())
+        return Recovered(at_rest(student), [], start.chosen, Guarded(usual).describe())
     before = remember(student)
     history = recover_(student, teacher, training, loss, recipe, resume, bank)
     guarded = guard_(student, before, usual, Referee(teacher, held_out) if held_out else None)
-    return Recovered(student.eval(), history, start.chosen, guarded.describe())
+    return Recovered(at_rest(student), history, start.chosen, guarded.describe())
 
 
 def share_out(few: TinySet, recipe: RecoveryRecipe) -> tuple[TinySet, TinySet | None]:

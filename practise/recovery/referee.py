@@ -30,7 +30,7 @@ class Referee:
 
     def lost_by(self, network: nn.Module) -> Float[Tensor, " n"]:
         """KL(original ‖ network) of each image's class probabilities, in nats."""
-        return divergence(self.wanted, classify(network, self.images))
+        return divergence(self.wanted, classify(network, self.images), self.images.multi_label)
 
     def prefers(self, ours: Float[Tensor, " n"], others: Float[Tensor, " n"]) -> bool:
         """Whether one network clearly loses less than another: beyond the error of the paired difference.

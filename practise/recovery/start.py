@@ -9,7 +9,6 @@ unlike those of the network's training, both networks first take over their batc
 is an entry there, and here a function, in a file of its own if it is long, and a line in `BEGIN`.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -20,6 +19,7 @@ from torch import nn
 from practise.errors import RecoveryError
 from practise.images.tiny_set import TinySet
 from practise.networks.batch_norm import adapt_batch_norm_
+from practise.networks.copies import copy_network
 from practise.pruning.filters import find_readers
 from practise.pruning.plan import Pruning
 from practise.recovery.fitting import fit_best, fit_cautiously
@@ -74,7 +74,7 @@ class Starter:
         self.teacher = network
         if recipe.batch_norm == "adapted" and few.kind == "own":
             views = few.centre_views().to(next(network.parameters()).device)
-            self.teacher = adapt_batch_norm_(copy.deepcopy(network), views, recipe.batch_size)
+            self.teacher = adapt_batch_norm_(copy_network(network), views, recipe.batch_size)
 
     @cached_property
     def closed(self) -> ClosedForm:
@@ -100,7 +100,7 @@ class Starter:
         if self.last is None or self.last[0] != pruning:
             self.last = pruning, BEGIN[self.way](self, pruning)
         found = self.last[1]
-        return replace(found, student=copy.deepcopy(found.student))
+        return replace(found, student=copy_network(found.student))
 
 
 def start_recovery(
@@ -113,7 +113,7 @@ def start_recovery(
 def from_weights(starter: Starter, pruning: Pruning) -> Start:
     """What pruning has left of the original's weights: the authors' start."""
     teacher = starter.teacher
-    return Start(pruning.apply_(copy.deepcopy(teacher), starter.few.preprocessing.image_size), teacher)
+    return Start(pruning.apply_(copy_network(teacher), starter.few.preprocessing.image_size), teacher)
 
 
 def from_adaptors(starter: Starter, pruning: Pruning) -> Start:

@@ -19,7 +19,9 @@ from practise.errors import RecoveryError
 from practise.images.tiny_set import TinySet
 from practise.images.views import combine, draw_batch, mix
 from practise.machine.devices import training_dtype
+from practise.networks.copies import trainable_weights, wanting_gradients
 from practise.networks.features import feature_extractor, find_feature_layer, in_format
+from practise.networks.watching import without_checkpoints
 from practise.progress import track
 from practise.recovery.losses import COMPARE
 from practise.recovery.params import RecoveryRecipe
@@ -27,6 +29,8 @@ from practise.recovery.registry import LOSSES
 from practise.resume import Resume
 from practise.scoring.recoverability import falling_in_steps
 
+Run = Callable[[Tensor], Tensor]
+"""From views to a network's output."""
 MOST_LOOKS = 8
 """How often a view that is kept may be looked at, on average."""
 
@@ -69,8 +73,22 @@ def recover_(
     """
     if not recipe.steps:
         return []
+    weights = trainable_weights(student)
+    with wanting_gradients(student, weights), torch.enable_grad(), without_checkpoints():
+        return train_(student, teacher, few, loss, recipe, resume, bank)
+
+
+def train_(
+    student: nn.Module,
+    teacher: nn.Module,
+    few: TinySet,
+    loss: str,
+    recipe: RecoveryRecipe,
+    resume: Resume | None,
+    bank: "ViewBank | None",
+) -> list[Step]:
+    """Train all weights that want gradients; the rest as for `recover_`."""
     device = next(student.parameters()).device
-    student.requires_grad_(True)
     optimizer, schedule = build_optimizer(student, recipe)
     history: list[Step] = []
     if resume is not None and (state := resume.load()) is not None:
@@ -78,23 +96,28 @@ def recover_(
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
         history = [Step(*row) for row in state["history"]]
-    with run_to(LOSSES[loss].output, student, teacher, few.preprocessing.image_size, recipe.dtype) as (
-        run,
-        ask,
-    ):
+
+    def learn(run: Run, batch: Batch) -> Tensor:
+        views, theirs, labels = batch
+        error = COMPARE[loss](run(views), theirs, labels)
+        optimizer.zero_grad()
+        error.backward()
+        return error.detach()
+
+    output, size = LOSSES[loss].output, few.preprocessing.image_size
+    with run_to(output, student, teacher, size, recipe.dtype) as (run, ask, run_exactly):
         bank = bank or ViewBank(few, recipe, loss, ask, device)
         for step in track(range(len(history), recipe.steps), "recover"):
-            views, theirs, labels = bank.batch(step)
+            batch = bank.batch(step)
             student.train()  # till then, some attentions keep what they made of their weights
             student.train(recipe.batch_norm == "train")
-            error = COMPARE[loss](run(views), theirs, labels)
-            optimizer.zero_grad()
-            error.backward()
+            error = learn(run, batch)
+            if not is_sound(error, optimizer):  # of some layers, gradients are not numbers in half precision
+                error = learn(run_exactly, batch)
             history.append(Step(step, error.item(), optimizer.param_groups[0]["lr"]))
             if not torch.isfinite(error):
-                raise RecoveryError(
-                    f"the loss became {error.item()} at step {step}; lower the learning rate (recover.lr)"
-                )
+                advice = "lower the learning rate (recover.lr)" if step else "the network's values overflow"
+                raise RecoveryError(f"the loss became {error.item()} at step {step}; {advice}")
             optimizer.step()
             schedule.step()
             if resume is not None:
@@ -111,6 +134,13 @@ def recover_(
     return history
 
 
+def is_sound(error: Tensor, optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a loss and its gradients are finite."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    return bool((error + nn.utils.get_total_norm(gradients)).isfinite())
+
+
 def share_views(teacher: nn.Module, few: TinySet, loss: str, recipe: RecoveryRecipe) -> "ViewBank | None":
     """The training views of a recipe that keeps them, for all students that mimic one teacher; else None.
 
@@ -122,6 +152,7 @@ def share_views(teacher: nn.Module, few: TinySet, loss: str, recipe: RecoveryRec
     with run_to(LOSSES[loss].output, teacher, teacher, few.preprocessing.image_size, recipe.dtype) as (
         _,
         ask,
+        _,
     ):
         return ViewBank(few, recipe, loss, ask, device)
 
@@ -139,7 +170,7 @@ def build_optimizer(
     student: nn.Module, recipe: RecoveryRecipe
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """The recipe's optimizer and learning rate schedule."""
-    weights = list(student.parameters())
+    weights = [weight for weight in student.parameters() if weight.requires_grad]
     optimizer: torch.optim.Optimizer
     if recipe.optimizer == "sgd":
         optimizer = torch.optim.SGD(weights, recipe.lr, momentum=0.9, weight_decay=recipe.weight_decay)
@@ -156,13 +187,16 @@ def build_optimizer(
 @contextlib.contextmanager
 def run_to(
     output: str, student: nn.Module, teacher: nn.Module, image_size: int, dtype: str
-) -> Iterator[tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]]:
-    """Functions from views to the fp32 output of the student (with gradients) and of the teacher."""
+) -> Iterator[tuple[Run, Run, Run]]:
+    """Functions from views to fp32 outputs: the student's (with gradients), the teacher's, the student's.
+
+    The last computes in fp32, too.
+    """
     device = next(student.parameters()).device
     number_format = training_dtype(dtype, student, device)
     with contextlib.ExitStack() as stack:
-        student_run: Callable[[Tensor], Tensor] = student
-        teacher_run: Callable[[Tensor], Tensor] = teacher
+        student_run: Run = student
+        teacher_run: Run = teacher
         if output == "features":
             layer = find_feature_layer(teacher, image_size)
             student_run, teacher_run = (
@@ -170,7 +204,7 @@ def run_to(
             )
 
         ask = torch.no_grad()(in_format(teacher_run, device, number_format))
-        yield in_format(student_run, device, number_format), ask
+        yield in_format(student_run, device, number_format), ask, student_run
 
 
 Batch = tuple[Tensor, Tensor, Tensor]

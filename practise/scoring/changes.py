@@ -1,6 +1,5 @@
 """What changes in a network when blocks are gone and nothing is adapted: what other criteria look at."""
 
-import copy
 from collections.abc import Sequence
 
 import torch
@@ -9,7 +8,8 @@ from torch.nn import functional
 
 from practise.images.tiny_set import TinySet
 from practise.networks.blocks import drop_blocks_
-from practise.networks.features import find_feature_layer
+from practise.networks.copies import copy_network
+from practise.networks.features import find_feature_layer, read_layer
 from practise.networks.watching import leaving
 from practise.scoring.divergence import divergence
 
@@ -26,7 +26,7 @@ class Changes:
     """
 
     def __init__(self, network: nn.Module, few: TinySet) -> None:
-        self.network = network
+        self.network, self.multi_label = network, few.multi_label
         self.layer = find_feature_layer(network, few.preprocessing.image_size)
         device = next(network.parameters()).device
         self.views = few.centre_views().to(device, memory_format=torch.channels_last).split(BATCH)
@@ -44,12 +44,12 @@ class Changes:
     def without(self, blocks: Sequence[str]) -> tuple[float, float]:
         """Both, found once for each set."""
         if (words := tuple(blocks)) not in self.known:
-            without = drop_blocks_(copy.deepcopy(self.network), blocks)
+            without = drop_blocks_(copy_network(self.network), blocks)
             change = moved = 0.0
             for batch, (features, logits) in zip(self.views, self.originals, strict=True):
                 ours, said = self.run(without, batch)
                 change += functional.mse_loss(features, ours).item() * len(batch)
-                moved += divergence(logits, said).mean().item() * len(batch)
+                moved += divergence(logits, said, self.multi_label).mean().item() * len(batch)
             count = sum(map(len, self.views))
             self.known[words] = change / count, moved / count
         return self.known[words]
@@ -58,6 +58,7 @@ class Changes:
     def run(self, network: nn.Module, batch: Tensor) -> tuple[Tensor, Tensor]:
         """A network's features and logits."""
         seen: list[Tensor] = []
-        with leaving(network, [self.layer], lambda _, output: seen.append(output)):
+        name, place = read_layer(self.layer)
+        with leaving(network, [name], lambda _, output: seen.append(output)):
             logits = network(batch)
-        return seen[-1], logits
+        return seen[-place], logits

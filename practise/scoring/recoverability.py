@@ -12,13 +12,12 @@ the fit has not seen, fold by fold: fitted and judged on the same 50 images, a w
 recoverable because its adaptors can learn the images by heart.
 """
 
-import copy
 import math
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -26,13 +25,20 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from practise.errors import RecoveryError
+from practise.errors import NetworkError, RecoveryError
 from practise.images.tiny_set import TinySet
 from practise.images.views import combine, draw_batch
 from practise.machine.devices import resolve_dtype
 from practise.networks.batch_norm import Moments, matching_, watch_moments
 from practise.networks.blocks import drop_blocks_
-from practise.networks.features import FeatureExtractor, feature_extractor, find_feature_layer, in_format
+from practise.networks.copies import copy_network
+from practise.networks.features import (
+    LOGITS,
+    FeatureExtractor,
+    feature_extractor,
+    find_feature_layer,
+    in_format,
+)
 from practise.networks.watching import entering
 from practise.progress import track
 from practise.scoring.adaptors import attach_adaptors_, multiply_before_
@@ -40,8 +46,11 @@ from practise.scoring.divergence import divergence
 from practise.scoring.params import RidgeRecipe, SgdRecipe
 from practise.scoring.passing import block_influence
 from practise.scoring.pixels import channels_second, draw_pixels
-from practise.scoring.reference import Reference
+from practise.scoring.reference import PROBED, Reference
 from practise.scoring.seats import find_seats, union
+
+MOST_OFF = 0.02
+"""By how much of their size features may be off in another pass: what half precision and other kernels do."""
 
 
 def build_scorer(
@@ -96,6 +105,7 @@ class ClosedForm:
 
     def __init__(self, network: nn.Module, blocks: Sequence[str], few: TinySet, recipe: RidgeRecipe) -> None:
         self.network, self.recipe, self.seed = network, recipe, few.seed
+        self.multi_label = few.multi_label
         device = next(network.parameters()).device
         size = few.preprocessing.image_size
         order = torch.randperm(len(few), generator=torch.Generator().manual_seed(few.seed))
@@ -104,11 +114,10 @@ class ClosedForm:
         places = torch.arange(len(order), device=device)
         self.folds = places.tensor_split(min(recipe.folds, len(order)))
         self.places = places
-        self.seats = find_seats(network, list(blocks), size)
-        tell_plain_drops(block for block, seats in self.seats.items() if not seats.before)
         self.wanted: dict[str, Tensor] = {}
         self.known: dict[tuple[str, ...], Missed] = {}
-        readers = {reader for seats in self.seats.values() for reader in seats.before}
+        seats = find_seats(network, list(blocks), size)
+        readers = {reader for one in seats.values() for reader in one.before}
         self.reference = Reference(
             network,
             find_feature_layer(network, size),
@@ -118,6 +127,12 @@ class ClosedForm:
             recipe.memory_mb,
             watch=self.rows_of(network, readers, self.wanted.__setitem__),
         )
+        self.seats = {  # without what reads the features, not what leads to them
+            block: replace(one, before=tuple(reader for reader in one.before if reader in self.wanted))
+            for block, one in seats.items()
+        }
+        tell_features(self.reference.layer)
+        tell_plain_drops(block for block, one in self.seats.items() if not one.before)
 
     def recoverability(self, dropped: Sequence[str]) -> float:
         """R of a set of blocks: each fold judged by adaptors fitted on the other folds.
@@ -154,12 +169,28 @@ class ClosedForm:
             ]
             features = sum(missed.features * share for missed, share in found)
             stream = sum(missed.stream * share for missed, share in found)
+            if not features:
+                self.check_seen(dropped)
             self.known[dropped] = Missed(finite(features), finite(stream))
         return self.known[dropped]
 
+    def check_seen(self, dropped: tuple[str, ...]) -> None:
+        """Make sure that blocks without which the features stay the same do nothing to the logits, either.
+
+        Raises:
+            NetworkError: they do, so that R says nothing of them.
+        """
+        without = drop_blocks_(copy_network(self.network), dropped)
+        if not torch.equal(self.reference.classify(without), self.logits):
+            raise NetworkError(
+                f"the features of {type(self.network).__name__} "
+                f"('{self.reference.layer}') do not depend on {', '.join(dropped)}, but its logits do; keep "
+                "what goes round the features (keep_blocks)"
+            )
+
     def missed_on(self, held_out: Int64[Tensor, " k"], dropped: Sequence[str]) -> Missed:
         """What is missed on some images by adaptors that were fitted on the others."""
-        student = drop_blocks_(copy.deepcopy(self.network), dropped)
+        student = drop_blocks_(copy_network(self.network), dropped)
         first = min(dropped, key=list(self.seats).index)
         self.reference.resume_at_(student, first)
         shares: list[float] = []
@@ -226,10 +257,25 @@ class ClosedForm:
             dropped: the blocks.
             fit: how; None: adaptors with the recipe's pull.
         """
-        student = drop_blocks_(copy.deepcopy(self.network), dropped)
+        student = drop_blocks_(copy_network(self.network), dropped)
         with self.fitting(student, dropped, self.places, fit):
-            self.reference.run(student)
+            fitted = self.reference.run(student)
+        self.check_absorbed(student, fitted)
         return student
+
+    def check_absorbed(self, student: nn.Module, fitted: Tensor) -> None:
+        """Make sure that a fitted network gives the features that it gave while it was fitted.
+
+        Raises:
+            NetworkError: it does not: a layer that was changed is used elsewhere, too.
+        """
+        few = self.reference.views[:PROBED]
+        off = (self.reference.run(student, few) - fitted[: len(few)]).norm().item()
+        if off > MOST_OFF * fitted[: len(few)].norm().item():
+            raise NetworkError(
+                f"{type(student).__name__} gives other features after it was fitted than meanwhile; do "
+                "without adaptors (recover.start: weights)"
+            )
 
     def lost_by(self, fit: Fit, dropped: Sequence[str]) -> Float[Tensor, " n"]:
         """KL(original ‖ student) of the class probabilities of each image, fitted on the other folds' images.
@@ -240,11 +286,11 @@ class ClosedForm:
         """
         lost = torch.empty(len(self.places), dtype=torch.float64, device=self.places.device)
         for held_out in self.folds:
-            student = drop_blocks_(copy.deepcopy(self.network), dropped)
+            student = drop_blocks_(copy_network(self.network), dropped)
             self.reference.resume_at_(student, min(dropped, key=list(self.seats).index))
             with self.fitting(student, dropped, self.others(held_out), fit):
                 logits = self.reference.classify(student)
-            lost[held_out] = divergence(self.logits, logits)[held_out]
+            lost[held_out] = divergence(self.logits, logits, self.multi_label)[held_out]
         return lost
 
     @cached_property
@@ -313,7 +359,7 @@ class Trained:
     def recoverability(self, dropped: Sequence[str]) -> float:
         """R of a set of blocks, with adaptors trained around them on random views, judged on centre views."""
         few = self.few
-        student = drop_blocks_(copy.deepcopy(self.network), dropped).requires_grad_(False)
+        student = drop_blocks_(copy_network(self.network), dropped).requires_grad_(False)
         adaptors = attach_adaptors_(student, union(self.seats, dropped))
         with (
             feature_extractor(self.network, self.layer) as teach,
@@ -365,6 +411,14 @@ def falling_in_steps(optimizer: torch.optim.Optimizer, steps: int) -> torch.opti
     With one or two steps, for which 40 % are none, it falls after each.
     """
     return torch.optim.lr_scheduler.StepLR(optimizer, max(1, int(0.4 * steps)), gamma=0.1)
+
+
+def tell_features(layer: str) -> None:
+    """Say on stderr where there are no features that everything goes through."""
+    if layer == LOGITS:
+        print(
+            "no features hold all that logits follow from: logits are mimicked", file=sys.stderr, flush=True
+        )
 
 
 def tell_plain_drops(blocks: Iterable[str]) -> None:

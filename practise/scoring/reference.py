@@ -6,7 +6,6 @@ return zeros that take no memory, and the block's place return what entered it. 
 connections, around the block, are recognised by running both ways once, and run whole.
 """
 
-import copy
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -15,8 +14,12 @@ from dataclasses import dataclass, field
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
+from practise.networks.blocks import StandIn
+from practise.networks.copies import copy_network
 from practise.networks.features import feature_extractor, in_format
+from practise.networks.watching import Named, first_tensor, put_first
 
 PROBED = 2
 """Images on which resuming at a block is compared with running the whole network."""
@@ -90,14 +93,16 @@ class Reference:
         """Let a pass of the student begin where the dropped block was, in place; a no-op where that fails."""
         if block in self.inputs:
             self.skip_before_(student, block)
-            student.set_submodule(block, Constant(self.inputs[block]))
+            student.set_submodule(block, Constant(self.inputs[block], student.get_submodule(block)))
         return student
 
     def can_resume_at(self, block: str) -> bool:
         """Whether the network, begun at the block with what enters it, gives the features of the whole."""
-        resumed = self.skip_before_(copy.deepcopy(self.network), block)
+        resumed = self.skip_before_(copy_network(self.network), block)
         x = self.inputs[block][:PROBED]
-        resumed.get_submodule(block).register_forward_pre_hook(lambda _, args: (x.clone(), *args[1:]))
+        resumed.get_submodule(block).register_forward_pre_hook(
+            lambda _, args, named: put_first(args, named, x.clone()), with_kwargs=True
+        )
         try:
             found = self.run(resumed, self.views[:PROBED])
         except (RuntimeError, TypeError, AttributeError):  # zeros cannot be written to, nor made of no tensor
@@ -108,32 +113,35 @@ class Reference:
     def skip_before_(self, network: nn.Module, block: str) -> nn.Module:
         """Replace all that runs before the block by zeros of the right shapes, in place."""
         for name in self.calls.finished_before(block):
-            network.set_submodule(name, Zeros(self.calls.shapes[name]))
+            network.set_submodule(name, Zeros(self.calls.shapes[name], network.get_submodule(name)))
         return network
 
 
-class Constant(nn.Module):
+class Constant(StandIn):
     """Returns a given tensor, whatever comes in."""
 
-    def __init__(self, value: Tensor) -> None:
-        super().__init__()
-        self.value = value
+    def __init__(self, value: Tensor, module: nn.Module | None = None) -> None:
+        super().__init__(module)
+        self.constant = value
 
-    def forward(self, x: Tensor, *others: object, **named: object) -> Tensor:
+    def forward(self, *args: object, **named: object) -> Tensor:
         """The given tensor, a copy: an in-place activation may follow."""
-        return self.value.clone()
+        return self.constant.clone()
 
 
-class Zeros(nn.Module):
+class Zeros(StandIn):
     """Returns zeros that share one element, so that they cost nothing."""
 
-    def __init__(self, shape: Iterable[int]) -> None:
-        super().__init__()
-        self.shape = tuple(shape)
+    def __init__(self, shape: Iterable[int], module: nn.Module | None = None) -> None:
+        super().__init__(module)
+        self.zeros_shape = tuple(shape)
 
-    def forward(self, x: Tensor, *others: object, **named: object) -> Tensor:
+    def forward(self, *args: object, **named: object) -> Tensor:
         """Zeros for each image of the batch."""
-        return x.new_zeros(()).expand(len(x), *self.shape)
+        x = first_tensor(args, named)
+        if x is None:
+            raise TypeError("there is no tensor that says how many images there are")
+        return x.new_zeros(()).expand(len(x), *self.zeros_shape)
 
 
 @contextmanager
@@ -142,16 +150,17 @@ def watched(network: nn.Module, reference: Reference, blocks: Sequence[str]) -> 
     calls, wanted = reference.calls, set(blocks)
     repeated: set[str] = set()
     clock = itertools.count()
-    hooks = []
+    hooks: list[RemovableHandle] = []
     for name, module in network.named_modules():
         if name == "":
             continue
 
-        def enter(module: nn.Module, args: tuple, name: str = name) -> None:
+        def enter(module: nn.Module, args: tuple, named: Named, name: str = name) -> None:
             if name in calls.entered:
                 repeated.add(name)
             calls.entered[name] = next(clock)
-            if name in wanted and isinstance(x := args[0], Tensor) and x.nbytes <= reference.free:
+            x = first_tensor(args, named)
+            if name in wanted and x is not None and x.nbytes <= reference.free:
                 reference.inputs[name] = x.clone()  # an in-place activation may follow
                 reference.free -= x.nbytes
 
@@ -160,7 +169,8 @@ def watched(network: nn.Module, reference: Reference, blocks: Sequence[str]) -> 
             if isinstance(output, Tensor):
                 calls.shapes[name] = tuple(output.shape[1:])
 
-        hooks += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+        hooks.append(module.register_forward_pre_hook(enter, with_kwargs=True))
+        hooks.append(module.register_forward_hook(leave))
     try:
         yield
     finally:

@@ -12,15 +12,24 @@ architectures: walk it backwards from the block's input and pass only through no
 apart (additions, normalisations, activations); the layers where the walk ends are the writers.
 """
 
-import copy
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
+from torch.utils.hooks import RemovableHandle
 
-from practise.networks.watching import evaluating, probe_images
+from practise.networks.copies import able_to_learn, copy_network, trainable_weights, wanting_gradients
+from practise.networks.watching import (
+    Named,
+    evaluating,
+    first_tensor,
+    probe_images,
+    put_first,
+    without_checkpoints,
+)
 
 LAYERS = {"ConvolutionBackward0": (0, 1), "AddmmBackward0": (1, 2), "MmBackward0": (0, 1)}
 """What a convolution and a linear layer leave in the graph, with the places of their input and weight."""
@@ -70,30 +79,33 @@ def find_seats(network: nn.Module, block_names: list[str], image_size: int) -> d
 
     Returns:
         Per block its seats. A convolution with groups cannot absorb a dense 1×1 and is left out, and so is a
-        layer that computes with something else than its own weight, such as a standardised one.
+        layer that computes with something else than its own weight, such as a standardised one, one whose
+        weight is frozen, and one that runs twice or shares its weight with another.
     """
-    network = copy.deepcopy(network)  # some keep what they computed, with its graph
+    network = copy_network(network)  # some keep what they computed, with its graph
+    ours = set(map(id, trainable_weights(network)))
     ends: dict[str, tuple[Node, Node]] = {}
     logits = run_with_graph(network, block_names, image_size, ends)
     dense = {
         id(layer.weight): name
         for name, layer in network.named_modules()
         if isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1)
+        if id(layer.weight) in ours
     }
+    weights = {node: id(weight_of(node)) for node in every_node(logits.grad_fn) if node.name() in LAYERS}
+    uses = Counter(weights.values())
     layers = {
-        node: dense[weight]
-        for node in every_node(logits.grad_fn)
-        if node.name() in LAYERS and (weight := id(weight_of(node))) in dense
+        node: dense[weight] for node, weight in weights.items() if weight in dense and uses[weight] == 1
     }
     order = {name: rank for rank, name in enumerate(dense.values())}
     read = {node: stream_read_by(node) for node in layers}
-    return {
-        block: Seats(
+    seats = dict.fromkeys(block_names, Seats((), ()))  # a block that keeps no gradients has none
+    for block, (stream_in, stream_out) in ends.items():
+        seats[block] = Seats(
             after=in_order((layers[n] for n in reachable([stream_in], TO_THE_STREAM) if n in layers), order),
             before=in_order((name for node, name in layers.items() if stream_out in read[node]), order),
         )
-        for block, (stream_in, stream_out) in ends.items()
-    }
+    return seats
 
 
 def in_order(names: Iterable[str], order: Mapping[str, int]) -> tuple[str, ...]:
@@ -126,17 +138,26 @@ def run_with_graph(
     entered: dict[nn.Module, Node] = {}
     names = {network.get_submodule(name): name for name in block_names}
 
-    def enter(block: nn.Module, args: tuple[Tensor, ...]) -> None:
-        entered[block] = args[0].grad_fn  # type: ignore[assignment]  # now: an in-place ReLU would replace it
+    def enter(block: nn.Module, args: tuple, named: Named) -> tuple[tuple, Named]:
+        x = first_tensor(args, named)
+        assert x is not None
+        if x.grad_fn is None:  # the image, or what was computed without gradients
+            x = x.detach().requires_grad_().clone()
+            args, named = put_first(args, named, x)
+        assert x.grad_fn is not None
+        entered[block] = x.grad_fn  # now: an in-place ReLU would replace it
+        return args, named
 
-    def leave(block: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        ends[names[block]] = (entered[block], output.grad_fn)  # type: ignore[assignment]
+    def leave(block: nn.Module, args: tuple, output: Tensor) -> None:
+        if output.grad_fn is not None:
+            ends[names[block]] = (entered[block], output.grad_fn)
 
-    hooks = [block.register_forward_pre_hook(enter) for block in names]
+    hooks: list[RemovableHandle] = []
+    hooks += [block.register_forward_pre_hook(enter, with_kwargs=True) for block in names]
     hooks += [block.register_forward_hook(leave) for block in names]
     try:
-        network.requires_grad_(True)
-        with evaluating(network), torch.enable_grad():
+        learning = wanting_gradients(network, able_to_learn(network))
+        with evaluating(network), learning, torch.enable_grad(), without_checkpoints():
             return network(probe_images(network, image_size))
     finally:
         for hook in hooks:

@@ -9,7 +9,6 @@ over what enters it in the original (X_t) and in the student (X_s), layer after 
 and lets the channels go one after the other; `default` solves the quadratic exactly, which is its limit.
 """
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from torch.nn import functional
 
 from practise.images.tiny_set import TinySet
 from practise.images.views import draw_batch
+from practise.networks.copies import copy_network
 from practise.networks.watching import entering
 from practise.progress import track
 from practise.pruning.filters import keep_filters_
@@ -67,7 +67,7 @@ def refit_layers(
     """
     device = next(teacher.parameters()).device
     views = few.centre_views().to(device, memory_format=torch.channels_last)
-    student = copy.deepcopy(teacher)
+    student = copy_network(teacher)
     entered: dict[str, Tensor] = {}
 
     def refit(name: str, x: Float[Tensor, "n c h w"]) -> None:
