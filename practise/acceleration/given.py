@@ -45,7 +45,9 @@ def open_given(given: Given, preprocessing: Preprocessing, upright: bool = False
         folder, left_out = find_folder(given), Counter[str]()
         pictures: list[Picture] = [folder / path for path in walk_images(folder, folder, left_out)]
         if not pictures:
-            raise ImageError(f"'{folder}' has no images{tell_left_out(left_out)}")
+            raise ImageError(
+                f"'{folder}' has no images{tell_left_out(left_out)}, should hold some in it or below it"
+            )
         say_left_out(folder, left_out)
     elif isinstance(given, Iterable) and not isinstance(given, Mapping | bytes):
         pictures = sorted(given, key=str) if isinstance(given, Set) else list(given)
