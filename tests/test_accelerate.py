@@ -245,8 +245,8 @@ class Wordy(nn.Module):
         (
             {"model": nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())},
             NetworkError,
-            "accelerate: Sequential has no block to drop: none is residual with an output of its input's "
-            "shape, or all are kept",
+            "accelerate: Sequential has no block to drop: none of its modules of several layers gives one "
+            "tensor of its input's shape",
         ),
     ],
 )

@@ -258,7 +258,7 @@ def find_right(
 ) -> Decisions | None:
     """What is right of each image; arguments as for `accelerate`, errors as for `find_labels`."""
     if multi_label and labels is not None:
-        return read_label_sets(labels, num_images, num_classes)
+        return read_label_sets(labels, num_images, num_classes)  # type: ignore[arg-type]
     return find_labels(labels, images, num_images, max(num_classes, 2))  # type: ignore[arg-type]
 
 

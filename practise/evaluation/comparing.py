@@ -8,7 +8,6 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from practise.evaluation.accuracy import ask
-from practise.evaluation.decisions import decide
 from practise.evaluation.lost import Lost
 from practise.images.loading import Batch
 from practise.scoring.divergence import divergence
@@ -29,7 +28,7 @@ def compare(
 
 def names_right(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> np.ndarray:
     """Whether a network names the right class of each image."""
-    right: np.ndarray = (decide(logits) == labels).numpy()
+    right: np.ndarray = (logits.argmax(1) == labels).numpy()
     return right
 
 
