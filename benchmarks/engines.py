@@ -89,7 +89,7 @@ def run() -> None:
             xscale="log",
             yscale="log",
             xlabel="jobs in the grid",
-            ylabel="ms of computing for each job of the grid",
+            ylabel="ms for each job",
         )
         axes.legend()
 
