@@ -11,6 +11,10 @@ from collections.abc import Iterable
 class PractiseError(Exception):
     """A mistake that the user can mend; the message is one sentence, or one sentence a line."""
 
+    def __str__(self) -> str:
+        """The message; what is no text, such as bytes of a file's name, as it can be shown."""
+        return super().__str__().encode(errors="backslashreplace").decode()
+
 
 class UsageError(PractiseError):
     """A command line that names an unknown command or flag, or lacks one."""

@@ -5,6 +5,7 @@ same directory (`.<name>.<pid>.tmp`), flushed to the disk and renamed. What a ki
 ignored by every reader and swept away by the next run that writes the same name.
 """
 
+import codecs
 import csv
 import hashlib
 import io
@@ -17,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from practise.errors import FileError
+
+LONE = re.compile("[\ud800-\udfff]")
+"""What stands in Python's text for a byte of a file's name that is not UTF-8; JSON has a word for it."""
 
 
 @contextmanager
@@ -94,7 +98,7 @@ def write_result(
         if value is None:
             raise
         raise FileError(f"{path}: {where} is {value}, should be a finite number") from error
-    write_text(path, text + "\n")
+    write_text(path, LONE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def read_result(path: str | Path, kind: str) -> dict[str, Any]:
@@ -119,6 +123,16 @@ def read_circumstances(path: str | Path, kind: str) -> dict[str, Any]:
     """Return the circumstances that `write_result` wrote; raises as `read_result` does."""
     read_result(path, kind)
     return dict(_read_json(Path(path), kind).get("circumstances") or {})
+
+
+def decode_text(content: bytes) -> str:
+    """Return text that a person wrote: UTF-8, or UTF-16 that begins with its byte order mark, without it.
+
+    Raises:
+        UnicodeDecodeError: It is neither.
+    """
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if is_utf16 else "utf-8-sig")
 
 
 def sha256(path: str | Path) -> str:

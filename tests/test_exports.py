@@ -1,5 +1,6 @@
 """A network in a folder: every format computes the same, and what is damaged or dangerous is refused."""
 
+import copy
 import json
 import pickle
 import re
@@ -16,7 +17,9 @@ from test_views import PREPROCESSING
 from tiny import noise, tiny_network
 from torch import Tensor, nn
 
-from practise.acceleration.exports import FILES, check_free, compare, load, save
+import practise
+from practise.acceleration.exports import FILES, README, check_free, find_folder, load, save
+from practise.acceleration.formats import compare, export_program
 from practise.acceleration.graphs import find_operator
 from practise.errors import CheckpointError, FileError, NetworkError, PractiseError
 from practise.files import read_result, sha256, write_result
@@ -94,7 +97,7 @@ def test_what_is_loaded_can_be_trained_and_has_the_networks_own_names(kept: Path
 
 def test_the_card_holds_hashes_versions_and_how_far_each_format_is_off(kept: Path) -> None:
     card = read_result(kept / "card.json", "accelerated")
-    assert card["sha256"] == {name: sha256(kept / name) for name in FILES}
+    assert card["sha256"] == {name: sha256(kept / name) for name in (*FILES, README)}
     assert card["differences"].keys() == {"graph.json", "network.pt2", "network.onnx"}
     assert max(card["differences"].values()) <= 1e-3
     assert (kept / "README.md").read_text() == "# Faster\n"
@@ -137,12 +140,20 @@ class Undecided(nn.Module):
         return y if y.sum() > 0 else -y
 
 
-def test_a_network_that_cannot_be_exported_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(
-        NetworkError, match="Undecided cannot be exported by torch.export for any number of images: "
-    ):
-        save_to(tmp_path / "fast", Undecided())
-    assert list(tmp_path.iterdir()) == []
+def test_what_cannot_be_exported_is_saved_with_its_weights_and_the_reasons(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network, folder = Undecided().eval(), tmp_path / "fast"
+    save(network, folder, SIZE, {"dropped_blocks": []}, lambda card: "# Faster\n")
+    assert {path.name for path in folder.iterdir()} == {"network.safetensors", "card.json", "README.md"}
+    reasons = read_result(folder / "card.json", "accelerated")["not_written"]
+    assert reasons.keys() == {"graph.json", "network.pt2", "network.onnx"}
+    said = capsys.readouterr().err
+    assert all(f"{name}: not written: {reason}\n" in said for name, reason in reasons.items())
+    assert torch.equal(logits(load(folder, into=Undecided()), 1), logits(network, 1))
+    told = r"has weights but no graph.json \(torch.export does not follow it .*\); load them with into="
+    with pytest.raises(FileError, match=told):
+        load(folder)
 
 
 # Folders in use
@@ -162,6 +173,105 @@ def test_only_an_empty_folder_or_a_saved_network_is_written_over(tmp_path: Path,
         FileError, match=r"holds 'mine.txt', should be a folder that is empty or not there yet"
     ):
         check_free(folder, force=True)
+
+
+def test_a_folder_that_is_there_is_filled_and_keeps_what_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, link = tmp_path / "home", tmp_path / "link"
+    home.mkdir()
+    link.symlink_to(home)
+    (home / ".gitkeep").write_text("mine")
+    (home / "lost+found").mkdir()
+    monkeypatch.chdir(home)
+    number = home.stat().st_ino
+    save_to(Path("."))
+    save_to(link, force=True)
+    assert (link.is_symlink(), home.stat().st_ino, Path.cwd()) == (True, number, home)
+    assert {path.name for path in home.iterdir()} == {*FILES, "card.json", README, ".gitkeep", "lost+found"}
+
+
+@pytest.mark.parametrize("name", ["README.md", "network.onnx", "card.json"])
+def test_files_of_our_names_that_are_not_ours_stay(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(FileError):
+        save_to(tmp_path, force=True)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "{}")]
+
+
+def test_what_was_changed_in_a_saved_folder_is_not_replaced(folder: Path) -> None:
+    (folder / README).write_text("my notes")
+    with pytest.raises(FileError, match=r"README.md' is not as card.json says that it was saved; move it"):
+        save_to(folder, force=True)
+    (folder / README).unlink()
+    save_to(folder, force=True)
+    assert (folder / README).read_text() == "# Faster\n"
+
+
+def test_a_place_that_cannot_be_written_is_told_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("mine")
+    for name, sentence in {
+        "dangling": "is a link to '.*nowhere', which is not there",
+        "file": "is a file, should be a folder",
+        "file/below": "cannot be written: Not a directory",
+    }.items():
+        with pytest.raises(FileError, match=sentence):
+            check_free(tmp_path / name, force=True)
+    with pytest.raises(FileError, match="cannot be written: "):
+        check_free(Path("/proc/1/faster"), force=False)
+    with pytest.raises(FileError, match="'' names no folder"):
+        find_folder("")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "file"]
+
+
+def test_a_format_that_fails_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Curved(Undecided):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.linalg.matrix_exp(self.conv(x).mean((2, 3)).view(-1, 2, 2)).flatten(1)
+
+    network, folder = Curved().eval(), tmp_path / "fast"
+    failed = save(network, folder, SIZE, {"dropped_blocks": []}, lambda card: "")
+    assert failed.keys() == {"network.onnx"}
+    assert torch.allclose(logits(load(folder), 2), logits(network, 2), atol=1e-5)
+    assert f"{folder}/network.onnx: not written: " in capsys.readouterr().err
+
+
+class Wrapped(nn.Module):
+    """Any number of arguments, a part without autocast, one without gradients, a state that is no tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = tiny_network()
+
+    def forward(self, *inputs: Tensor, **named: Tensor) -> Tensor:
+        with torch.no_grad():
+            x = self.inner.stem(inputs[0])
+        x = self.inner.run_stages(x)
+        with torch.autocast("cpu", enabled=False):
+            return self.inner.classify(x.float())
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"version": 3}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        raise AssertionError("there is none to set")
+
+
+def test_networks_as_they_are_served_are_saved_and_come_back(tmp_path: Path) -> None:
+    network = nn.DataParallel(Wrapped().eval())
+    torch.set_default_dtype(torch.float64)
+    try:
+        failed = save(network, tmp_path, SIZE, {"dropped_blocks": []}, lambda card: "")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert failed == {}
+    wanted = logits(network, 3)
+    assert torch.allclose(logits(load(tmp_path), 3), wanted, atol=1e-5)
+    for other in (Wrapped(), nn.DataParallel(Wrapped()), torch.compile(Wrapped(), backend="eager")):
+        assert torch.allclose(logits(load(tmp_path, into=other), 3), wanted, atol=1e-5)  # type: ignore[arg-type]
 
 
 # What is damaged or dangerous
@@ -198,6 +308,71 @@ def test_another_network_is_refused(kept: Path) -> None:
         load(kept, into=tiny_network(widths=(8, 16)))
     with pytest.raises(PractiseError, match="the network has no block 'stages.0.1'"):
         load(kept, into=tiny_network(widths=(8,), depths=(1,)))
+
+
+@pytest.mark.parametrize("changed", [{"widths": (8, 16)}, {"widths": (8,), "depths": (1,)}])
+def test_a_network_that_does_not_fit_is_as_it_was(kept: Path, changed: dict[str, tuple[int, ...]]) -> None:
+    network = tiny_network(**changed).train()  # type: ignore[arg-type]
+    modules, weights = list(network.modules()), copy.deepcopy(network.state_dict())
+    with pytest.raises(PractiseError):
+        load(kept, into=network)
+    assert all(one is other for one, other in zip(network.modules(), modules, strict=True))
+    assert all(torch.equal(weights[name], weight) for name, weight in network.state_dict().items())
+    assert network.training
+
+
+def test_weights_that_cannot_be_copied_leave_the_network_as_it_was(kept: Path) -> None:
+    network = tiny_network()
+    network.register_load_state_dict_pre_hook(lambda *args: args[7].append("something else"))
+    before = set(network.state_dict())
+    with pytest.raises(CheckpointError, match=r"cannot be loaded: .*something else"):
+        load(kept, into=network)
+    assert set(network.state_dict()) == before
+    with pytest.raises(CheckpointError, match="on the device 'meta', which holds none"):
+        load(kept, into=tiny_network().to("meta"))
+
+
+def test_a_loaded_network_can_be_saved_pickled_and_exported_again(kept: Path, tmp_path: Path) -> None:
+    network = load(kept)
+    wanted = logits(network, 3)
+    assert save(network, tmp_path / "again", SIZE, {"dropped_blocks": []}, lambda card: "") == {}
+    export_program(network, SIZE)
+    torch.save(network, tmp_path / "whole.pt")
+    loaded = torch.load(tmp_path / "whole.pt", weights_only=False)
+    for other in (network, load(tmp_path / "again"), loaded, copy.deepcopy(network)):
+        assert torch.allclose(logits(other, 3), wanted, atol=1e-6)
+        other.classifier = nn.Linear(12, 4)
+        with pytest.raises(NetworkError, match="'classifier' was replaced"):
+            logits(other, 1)
+
+
+def test_complex_weights_keep_their_imaginary_part(tmp_path: Path) -> None:
+    class Turning(Undecided):
+        def __init__(self) -> None:
+            super().__init__()
+            self.turn = nn.Parameter(torch.tensor([1j, 1 + 1j, 2, -1j]))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.conv(x).mean((2, 3)) * self.turn.abs()
+
+    network = Turning().eval()
+    save(network, tmp_path, SIZE, {"dropped_blocks": []}, lambda card: "")
+    assert torch.equal(load(tmp_path).get_parameter("turn"), network.turn)
+    assert torch.allclose(logits(load(tmp_path), 2), logits(network, 2), atol=1e-6)
+
+
+def test_a_loaded_network_does_not_run_with_another_layer(kept: Path) -> None:
+    network = load(kept)
+    network.classifier.weight = nn.Parameter(torch.zeros(7, 12))
+    network.classifier.bias = nn.Parameter(torch.ones(7))
+    assert torch.equal(logits(network, 2), torch.ones(2, 7))
+    network.classifier = nn.Linear(12, 7)
+    with pytest.raises(
+        NetworkError, match="'classifier' was replaced, but a loaded network runs the operators"
+    ):
+        logits(network, 1)
+    with pytest.raises(NetworkError, match="among which there are no blocks to find"):
+        practise.accelerate(load(kept), [])
 
 
 def forge(folder: Path, name: str, content: bytes) -> None:

@@ -17,16 +17,17 @@ from timm.data import ImageNetInfo
 from timm.data.transforms_factory import create_transform
 from torchvision.models import ResNet50_Weights
 
-from practise.errors import ImageError
+from practise.errors import ImageError, NetworkError
 from practise.images import Item, Source, loading, open_source, tiny_set
 from practise.images.folder import imagenet_classes, read_classes
 from practise.images.loading import load_images, stream_batches
 from practise.images.manifest import Listing, Sample, write_listing, write_sample
 from practise.images.params import DataParams, ImagesParams, ViewsParams
-from practise.images.preprocessing import Preprocessing
+from practise.images.preprocessing import Preprocessing, to_tensor
 from practise.images.reading import hash_images, read_image
 from practise.images.sampling import draw_sample
 from practise.images.tiny_set import open_tiny_set
+from practise.networks.libraries import timm_preprocessing
 from practise.stages import images as images_stage
 from practise.stages import opening
 from practise.stages import sample as sample_stage
@@ -198,8 +199,8 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty" / "cat").mkdir(parents=True)
     (tmp_path / "empty" / "cat" / "notes.txt").write_text("nothing here")
     assert refusal(spec) == (
-        f"params.yaml: images.photos.train: '{tmp_path}/empty' has no images; set it to a folder with one "
-        "sub-folder of images per class, named as in the class list"
+        f"params.yaml: images.photos.train: '{tmp_path}/empty' has no images (left out: 1 .txt); set it to a "
+        "folder with one sub-folder of images per class, named as in the class list"
     )
 
 
@@ -327,6 +328,31 @@ def test_the_view_is_timms(tmp_path: Path, size: tuple[int, int]) -> None:
     )
     ours = load_images(tmp_path, [Item("a.png", 0)], BICUBIC_128)
     torch.testing.assert_close(ours[0], theirs(image), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(300, 300), (500, 120), (167, 400), (20, 31)])
+@pytest.mark.parametrize("crop_pct", [0.9, 1.0, 1.02])
+@pytest.mark.parametrize("mode", ["center", "squash", "border"])
+def test_the_view_is_timms_in_every_crop_mode(size: tuple[int, int], crop_pct: float, mode: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
+    mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
+    named = {"input_size": (3, 96, 96), "mean": mean, "std": std, "crop_pct": crop_pct, "crop_mode": mode}
+    theirs = create_transform(**named, interpolation="bicubic")  # type: ignore[arg-type]
+    view = timm_preprocessing({**named, "interpolation": "bicubic"})
+    ours = view.normalise(to_tensor([view.view(Image.fromarray(noise))]))
+    torch.testing.assert_close(ours[0], theirs(Image.fromarray(noise)), atol=1e-5, rtol=0)
+
+
+def test_views_that_there_are_none_of_are_refused() -> None:
+    with pytest.raises(
+        NetworkError, match="the network wants images of 64 × 128 pixels, but images are made"
+    ):
+        timm_preprocessing({"input_size": (3, 128, 64)})
+    assert timm_preprocessing({"input_size": (3, 128, 64)}, 96).image_size == 96
+    with pytest.raises(NetworkError, match="wants images of 1 channels, should take RGB images"):
+        timm_preprocessing({"input_size": (1, 28, 28), "mean": (0.5,), "std": (0.5,)})
+    with pytest.raises(NetworkError, match="crop mode 'center' and interpolation 'random' "):
+        timm_preprocessing({"interpolation": "random"})
 
 
 def test_the_view_is_torchvisions(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from practise.networks.building import (
     name_classes,
 )
 from practise.networks.checkpoints import read_state, write_state
+from practise.networks.head import replace_classifier_, without_classifier
 from practise.networks.params import NetworkParams
 from practise.networks.teacher import Teacher, load_teacher, save_teacher
 
@@ -309,6 +310,87 @@ def test_checkpoints_of_every_kind_give_the_same_network(trained: nn.Module, tmp
     assert len(paths) == 5
     for path in paths:
         assert torch.equal(build_network(small(path))(images), trained(images)), path.name
+
+
+def under(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {prefix + name: value for name, value in state.items()}
+
+
+@pytest.mark.parametrize(
+    "prefix", ["module.", "_orig_mod.module.", "module._orig_mod.", "model.net._orig_mod."]
+)
+def test_whatever_stands_before_all_names_is_passed_over(
+    trained: nn.Module, tmp_path: Path, prefix: str
+) -> None:
+    path, state = tmp_path / "last.ckpt", under(prefix, trained.state_dict())
+    others = {"criterion.weight": torch.ones(3), "n_averaged": torch.tensor(4)}
+    torch.save({"state_dict": {**others, **state}, "optimizer_states": [{"state": {0: torch.ones(2)}}]}, path)
+    assert same_weights(build_network(small(path)), trained)
+
+
+def test_averaged_weights_are_told_and_taken_where_they_are_asked_for(
+    trained: nn.Module, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    averaged = timm.create_model("test_resnet").eval()
+    ours, theirs = trained.state_dict(), averaged.state_dict()
+    for content in (
+        {"state_dict": ours, "state_dict_ema": theirs},
+        {
+            "model": under("module.", ours),
+            "model_ema": {"n_averaged": torch.tensor(1), **under("module.", theirs)},
+        },
+        {"state_dict": {**under("net.", ours), **under("ema.module.", theirs)}},
+        {**ours, **under("ema.", theirs)},
+    ):
+        torch.save(content, tmp_path / "a.pth")
+        assert same_weights(build_network(small(tmp_path / "a.pth"), WHERE), trained)
+        told = capsys.readouterr().err
+        assert told.startswith(f"{WHERE}.weights: '{tmp_path}/a.pth' holds averaged weights, too, '")
+        key = told.split("'")[3]
+        assert same_weights(build_network(small(f"{tmp_path}/a.pth#{key}")), averaged)
+
+
+def test_several_sets_of_weights_are_refused_until_one_is_chosen(trained: nn.Module, tmp_path: Path) -> None:
+    torch.save({"student": trained.state_dict(), "teacher": trained.state_dict()}, tmp_path / "dino.pth")
+    assert refusal(small(tmp_path / "dino.pth")) == (
+        f"{WHERE}.weights: '{tmp_path}/dino.pth' holds 2 sets of weights for ResNet: student, teacher; "
+        "choose one by #teacher at the end of the path"
+    )
+    assert same_weights(build_network(small(f"{tmp_path}/dino.pth#student")), trained)
+    assert refusal(small(f"{tmp_path}/dino.pth#pupil")) == (
+        f"{WHERE}.weights: '{tmp_path}/dino.pth': unknown set of weights 'pupil' (known: student, teacher)"
+    )
+
+
+def test_shards_are_read_by_their_index(trained: nn.Module, tmp_path: Path) -> None:
+    state = trained.state_dict()
+    shards = {f"model-0000{index}-of-00002.safetensors": sorted(state)[index - 1 :: 2] for index in (1, 2)}
+    for file, names in shards.items():
+        save_file({name: state[name] for name in names}, tmp_path / file)
+    index = tmp_path / "model.safetensors.index.json"
+    files = {name: file for file, names in shards.items() for name in names}
+    index.write_text(json.dumps({"metadata": {}, "weight_map": files}))
+    assert same_weights(build_network(small(index)), trained)
+    assert "is one of several shards, whose index should be named" in refusal(small(tmp_path / min(shards)))
+    index.write_text(json.dumps({"weight_map": {"a": "../elsewhere.safetensors"}}))
+    assert "names '../elsewhere.safetensors', should name files beside it" in refusal(small(index))
+    index.write_text("{}")
+    assert "is no index of shards, should have a weight_map" in refusal(small(index))
+
+
+def test_a_classifier_may_be_a_convolution(tmp_path: Path) -> None:
+    network = timm.create_model("resnetv2_50x1_bit", num_classes=7, channels=(128,) * 4)
+    assert isinstance(network.get_submodule(find_classifier(network)), nn.Conv2d)
+    save_file(network.state_dict(), tmp_path / "bit.safetensors")
+    spec = small(tmp_path / "bit.safetensors").model_copy(
+        update={"architecture": "resnetv2_50x1_bit", "options": {"channels": [128] * 4}}
+    )
+    built = build_network(spec)
+    assert same_weights(built, network.eval())
+    replace_classifier_(built, head := nn.Linear(128, 5))
+    with torch.no_grad(), without_classifier(copy := build_network(spec)):
+        features = copy(torch.ones(2, 3, 32, 32))
+    assert torch.allclose(built(torch.ones(2, 3, 32, 32)), head(features), atol=1e-5)
 
 
 @pytest.mark.parametrize("library", ["timm", "torchvision"])

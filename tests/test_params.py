@@ -16,7 +16,7 @@ from practise.commands.schema import schema
 from practise.errors import ParamsError
 from practise.settings.params import Undeclared, json_schema
 from practise.settings.problems import check_values
-from practise.settings.reading import load_params
+from practise.settings.reading import load_params, read_yaml
 
 ROOT = Path(__file__).parents[1]
 COMMITTED: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -190,8 +190,7 @@ def test_a_misspelt_key_is_guessed(place: str) -> None:
         ({"recover.steps": "60"}, "recover.steps: is the text '60', should be a whole number"),
         ({"recover.steps": True}, "recover.steps: is true, should be a whole number"),
         ({"recover.steps": None}, "recover.steps: is empty, should be a whole number"),
-        ({"teacher.l2": "3e-4"}, "teacher.l2: is the text '3e-4', should be a number; write 3.0e-4"),
-        ({"teacher.l2": "-1.5E7"}, "teacher.l2: is the text '-1.5E7', should be a number; write -1.5e+7"),
+        ({"teacher.l2": "3e-4"}, "teacher.l2: is the text '3e-4', should be a number"),
         ({"teacher.l2": "much"}, "teacher.l2: is the text 'much', should be a number"),
         ({"teacher.l2": -0.5}, "teacher.l2: is -0.5, should be at least 0"),
         ({"evaluate": None}, "evaluate: is empty, should be a section of keys and values"),
@@ -639,3 +638,14 @@ def test_every_line_of_the_committed_file_says_what_it_is() -> None:
     valued = [line for line in lines if "#" not in line and line.strip().partition(":")[2]]
     bare = [line for line in valued if line.strip().partition(":")[0] not in explained]
     assert bare == []
+
+
+def test_plain_words_mean_what_dvc_reads(tmp_path: Path) -> None:
+    from ruamel.yaml import YAML
+
+    words = "2e-05 1e-5 5.e-05 -1.5E7 .5 0.1 7 -3 010 0o10 0x1F true False null ~ off yes 20% .inf text 1.2.3"
+    path = tmp_path / "params.yaml"
+    path.write_text(f"list: [{', '.join(words.split())}]\nempty:\nquoted: '2e-05'\n", encoding="utf-8-sig")
+    found = read_yaml(path)
+    assert found == YAML(typ="safe", pure=True).load(path)
+    assert found["list"][0] == 2e-05 and found["list"][8] == 10 and found["list"][15] == "off"

@@ -17,7 +17,9 @@ from torch import Tensor, nn
 
 from practise.acceleration.accelerated import DEFAULT, Accelerated, Recipe
 from practise.acceleration.asked import check_numbers, count_classes, find_labels, find_view
+from practise.acceleration.exports import export_plain
 from practise.acceleration.given import Given, open_given
+from practise.acceleration.graphs import GraphNetwork
 from practise.errors import NetworkError
 from practise.evaluation.decisions import Decisions, decide, read_label_sets, share
 from practise.images.params import Kind
@@ -59,6 +61,7 @@ def accelerate(
     labels: Sequence[int] | Sequence[Sequence[int]] | str | None = None,
     multi_label: bool = False,
     foreign: bool = False,
+    upright: bool = False,
     keep_blocks: Collection[str] = (),
     name: str | None = None,
     # how the network wants its images, where its weights do not say it
@@ -68,9 +71,9 @@ def accelerate(
     preprocessing: Preprocessing | None = None,
     # whose latency counts
     batch_size: int = 1,
-    latency_device: str | None = None,
+    latency_device: str | torch.device | None = None,
     # how it is done
-    device: str = "auto",
+    device: str | torch.device = "auto",
     steps: int | None = None,
     recover_minutes: float | None = None,
     seed: int = 0,
@@ -91,6 +94,8 @@ def accelerate(
             have several or none; labels are then a row of 0 and 1 for each image.
         foreign: Whether the images are of another kind than the network will see, such as photographs of
             anything for a network that sees X-rays: it is then changed more cautiously.
+        upright: Whether pictures are turned as their EXIF data say, as cameras write them; timm and
+            torchvision take them as they are stored.
         keep_blocks: Names of blocks that are never dropped.
         name: What to call the network on its card; None: its class.
         image_size: Side of the square input in pixels; None: as the network's weights say, else 224.
@@ -121,17 +126,27 @@ def accelerate(
     if recover_minutes is not None:
         recipe = replace(recipe, recover=recipe.recover.but(minutes=recover_minutes))
     model = unwrap(model)
+    if any(isinstance(module, GraphNetwork) for module in model.modules()):
+        raise NetworkError(
+            "a loaded network runs the operators that were saved, among which there are no blocks to find; "
+            "give accelerate one of its class, which practise.load takes as into="
+        )
     view, view_from = find_view(model, preprocessing, image_size, mean, std)
     where = resolve_device(device, "device")
     timed_on = where if latency_device is None else resolve_device(latency_device, "latency_device")
     original = take_network(model, view.image_size, where)
     num_classes = count_classes(original, view.image_size)
-    pictures = open_given(images, view)
+    pictures = open_given(images, view, upright)
+    view_from += "; turned upright by their EXIF data" if upright else ""
     unread = torch.zeros(len(pictures), dtype=torch.long)  # no label is looked at
     kind: Kind = "foreign" if foreign else "own"
     few = TinySet(pictures, unread, view, seed, kind=kind, multi_label=multi_label)
     right = find_right(labels, images, len(few), num_classes, multi_label)
-    blocks = droppable_blocks(original, view.image_size, keep_blocks, "accelerate")
+    kept = [keep_blocks] if isinstance(keep_blocks, str) else keep_blocks
+    blocks = droppable_blocks(original, view.image_size, kept, "accelerate")
+
+    for file, reason in export_plain(original, view.image_size).failed.items():
+        print(f"{file}: will not be written: {reason}", file=sys.stderr, flush=True)
 
     measurements = len(alike_blocks(original, blocks, view.image_size)) + 1 + MEASUREMENTS_OF_SETS
     budget = Budget(60 * max_minutes, measurements)

@@ -114,7 +114,7 @@ class Accelerated:
             "choice": self.choice.describe(),
             "before": asdict(self.before),
             "after": asdict(self.after),
-            "preprocessing": asdict(self.preprocessing),
+            "preprocessing": self.preprocessing.describe(),
             "recipe": self.recipe.describe(),
         }
 
@@ -122,19 +122,21 @@ class Accelerated:
         """What came out, in a few lines for people."""
         return summarise(self.describe())
 
-    def save(self, folder: str | Path, force: bool = False) -> None:
+    def save(self, folder: str | Path, force: bool = False) -> dict[str, str]:
         """Write the network to a folder: its weights, torch's and ONNX's formats, a card; see `load`.
 
         Args:
             folder: Where to; it must be empty or not there yet.
-            force: Replace a folder that was saved before.
+            force: Replace a network that was saved there before.
+
+        Returns:
+            Why, for each format that it cannot be written in; the weights and the card always are.
 
         Raises:
             FileError: The folder is in use or cannot be written.
-            NetworkError: The network cannot be exported.
         """
-        size = self.preprocessing.image_size
-        exports.save(self.network, Path(folder), size, self.describe(), write_readme, force)
+        size, where = self.preprocessing.image_size, exports.find_folder(folder)
+        return exports.save(self.network, where, size, self.describe(), write_readme, force)
 
 
 def summarise(card: Mapping[str, Any]) -> str:
@@ -222,7 +224,6 @@ def tell_recovery(card: Mapping[str, Any]) -> str:
 def write_readme(card: Mapping[str, Any]) -> str:
     """The text for people that lies beside a saved network."""
     view = Preprocessing(**card["preprocessing"])
-    off = ", ".join(f"{name} {value:.1g}" for name, value in card["differences"].items())
     return f"""# A faster {card["name"]}
 
 ```
@@ -240,15 +241,33 @@ network = practise.load("this/folder")                     # runs as it is; need
 network = practise.load("this/folder", into=original)      # or your own class, to train on
 ```
 
-`network.onnx` is for onnxruntime and others (input `images`, output `logits`), `network.pt2` for
-`torch.export.load`, which trusts what it reads. Any number of images goes through at once. Logits are off
-from the module's by at most: {off}.
+{tell_formats(card)}
 
 ## Images
 
-RGB; the shorter side resized to {view.resize_size} pixels ({view.interpolation}), the centre of
-{view.image_size} × {view.image_size} pixels cut out, values between 0 and 1, minus {view.mean}, divided by
+RGB; {view.tell()}; values between 0 and 1, minus {view.mean}, divided by
 {view.std}.
 
 `card.json` holds the recipe, the machine, the versions and the sha256 of every file.
 """
+
+
+def tell_formats(card: Mapping[str, Any]) -> str:
+    """What the formats of a saved network are for, and which it could not be written in.
+
+    >>> tell_formats({"differences": {"graph.json": 0.0}, "not_written": {"network.onnx": "no operator"}})
+    "Logits are off from the module's by at most: graph.json 0. Not written: network.onnx (no operator)."
+    """
+    uses = {
+        "network.onnx": "for onnxruntime and others (input `images`, output `logits`)",
+        "network.pt2": "for `torch.export.load`, which trusts what it reads",
+    }
+    differences, not_written = card["differences"], card["not_written"]
+    told = [f"`{name}` is {use}." for name, use in uses.items() if name in differences]
+    if differences:
+        off = ", ".join(f"{name} {value:.1g}" for name, value in differences.items())
+        told += [f"Logits are off from the module's by at most: {off}."]
+    if not_written:
+        why = "; ".join(f"{name} ({reason})" for name, reason in not_written.items())
+        told += [f"Not written: {why}."]
+    return " ".join(told)

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,19 +25,35 @@ def check_numbers(
     recover_minutes: float | None,
 ) -> None:
     """Refuse numbers that mean nothing, before anything is computed."""
+    check_number("latency_reduction", latency_reduction)
     if not 0 < latency_reduction < 1:
         raise UsageError(
             f"latency_reduction: is {latency_reduction:g}, should be a share between 0 and 1, such as 0.22"
         )
-    if batch_size < 1:
-        raise UsageError(f"batch_size: is {batch_size}, should be at least 1")
-    if steps is not None and steps < 0:
-        raise UsageError(f"steps: is {steps}, should be at least 0")
+    check_count("batch_size", batch_size, 1)
+    if steps is not None:
+        check_count("steps", steps, 0)
     for name, minutes in (("max_minutes", max_minutes), ("recover_minutes", recover_minutes)):
-        if minutes is not None and not minutes > 0:
-            raise UsageError(f"{name}: is {minutes:g}, should be greater than 0")
+        if minutes is not None:
+            check_number(name, minutes)
+            if not minutes > 0:
+                raise UsageError(f"{name}: is {minutes:g}, should be greater than 0")
     if steps is not None and recover_minutes is not None:
         raise UsageError("recover_minutes: bounds the training instead of steps; give one of the two")
+
+
+def check_number(name: str, value: object) -> None:
+    """Refuse what is no number; numpy's are."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise UsageError(f"{name}: is {value!r}, should be a number")
+
+
+def check_count(name: str, value: object, least: int) -> None:
+    """Refuse what is no whole number of at least so much; numpy's are whole numbers."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise UsageError(f"{name}: is {value!r}, should be a whole number")
+    if int(value) < least:
+        raise UsageError(f"{name}: is {value}, should be at least {least}")
 
 
 def find_view(
@@ -45,29 +63,47 @@ def find_view(
     mean: Sequence[float] | None,
     std: Sequence[float] | None,
 ) -> tuple[Preprocessing, str]:
-    """How a network wants its images, and where that is known from; arguments as for `accelerate`."""
+    """How a network wants its images, and where that is known from; arguments as for `accelerate`.
+
+    Raises:
+        UsageError: what is told is no size or no normalisation.
+        NetworkError: its weights want a view that there is none of here.
+    """
+    if image_size is not None:
+        check_count("image_size", image_size, 1)
     known = getattr(model, "pretrained_cfg", None)
     if preprocessing is not None:
         view, source = preprocessing, "as told"
     elif isinstance(known, dict) and {"input_size", "mean", "std"} <= known.keys():
-        view, source = timm_preprocessing(known), "as its weights want them"
+        view, source = timm_preprocessing(known, image_size), "as its weights want them"
     else:
         view = Preprocessing(224, IMAGENET_MEAN, IMAGENET_STD, "bilinear", 224 / 256)
         source = "assumed to be as for ImageNet, for the network says nothing"
-    given: dict[str, Any] = {
-        "image_size": image_size,
-        "mean": mean and tuple(mean),
-        "std": std and tuple(std),
+    given: dict[str, Any] = {} if image_size is None else {"image_size": int(image_size)}
+    given |= {
+        key: read_channels(key, told) for key, told in (("mean", mean), ("std", std)) if told is not None
     }
-    given = {key: value for key, value in given.items() if value is not None}
-    for key in ("mean", "std"):
-        if key in given and len(given[key]) != 3:
-            raise UsageError(
-                f"{key}: has {len(given[key])} values, should have one for each of three channels"
-            )
-    if image_size is not None and image_size < 1:
-        raise UsageError(f"image_size: is {image_size}, should be at least 1")
     return replace(view, **given), "; ".join([source, *(f"{key} as told" for key in given)])
+
+
+def read_channels(name: str, values: object) -> tuple[float, float, float]:
+    """The mean or the standard deviation of three channels, as somebody tells them."""
+    told = values.tolist() if isinstance(values, Tensor | np.ndarray) else values
+    if not isinstance(told, Sequence) or isinstance(told, str):
+        raise UsageError(f"{name}: is {values!r}, should be three numbers, one for each channel")
+    if len(told) != 3:
+        raise UsageError(f"{name}: has {len(told)} values, should have one for each of three channels")
+    for value in told:
+        check_number(name, value)
+        least = value >= 0 if name == "mean" else value > 0
+        if not (least and value <= 1):
+            scale = "; divide by 255 what is of bytes" if 1 < value <= 255 else ""
+            between = "from 0" if name == "mean" else "above 0"
+            raise UsageError(
+                f"{name}: holds {value:g}, should be numbers {between} to 1, of pixels from 0 to 1{scale}"
+            )
+    red, green, blue = (float(value) for value in told)
+    return red, green, blue
 
 
 def count_classes(network: nn.Module, image_size: int) -> int:
@@ -103,11 +139,16 @@ def find_labels(
             raise ImageError(
                 f"labels: should be a class index for each image, or '{FOLDERS}' for a folder of them"
             )
-        labels = label_folders(Path(images), num_classes)
-    wrong = [label for label in labels if not 0 <= label < num_classes]
-    if len(labels) != num_images or wrong:
-        found = f"{len(labels)} labels" if not wrong else f"the label {wrong[0]}"
+        labels = label_folders(Path(images).expanduser(), num_classes)
+    told = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
+    if told.ndim != 1 or not (np.issubdtype(told.dtype, np.integer) or len(told) == 0):
+        raise ImageError(
+            f"labels: should be one whole number for each image, not of shape {told.shape}, {told.dtype}"
+        )
+    wrong = [label for label in told.tolist() if not 0 <= label < num_classes]
+    if len(told) != num_images or wrong:
+        found = f"{len(told)} labels" if not wrong else f"the label {wrong[0]}"
         raise ImageError(
             f"labels: there is {found} for {num_images} images; should be one below {num_classes} for each"
         )
-    return torch.tensor(labels)
+    return torch.from_numpy(told.astype(np.int64))

@@ -8,17 +8,17 @@ network.onnx         for every other runtime
 card.json, README.md what it is and how it was made, for programs and for people
 ==================== ========================================================================================
 
-Each format is read back and compared with the network before the folder appears, whole or not at all. Nothing
-that `load` reads can run code.
+Weights and card come first. Then each format on its own: it appears once it was read back and found to
+compute the same, and where it cannot be written, the card says why. A folder that is there is filled, never
+replaced; nothing in it goes but what its card proves to be ours. Nothing that `load` reads can run code.
 """
 
-import copy
 import json
 import os
-import shutil
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,43 +26,80 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from practise.acceleration.graphs import CONSTANT, GraphNetwork, write_graph
+from practise.acceleration.formats import FORMATS, GRAPH, Exported, export, noting, write_format
+from practise.acceleration.graphs import CONSTANT, GraphNetwork
 from practise.errors import CheckpointError, FileError, NetworkError
-from practise.files import read_result, sha256, write_result, write_text
+from practise.files import atomic, read_result, sha256, write_result, write_text
 from practise.networks.blocks import drop_blocks_
-from practise.networks.checkpoints import load_state_, read_state, write_state
+from practise.networks.checkpoints import State, load_state_, read_state, wrapping, write_state
+from practise.networks.copies import copy_network, lay_out_, release_
+from practise.networks.taking import usual_settings
+from practise.networks.watching import at_rest
 from practise.version import __version__
 
 KIND = "accelerated"
 """The kind of result that the card is."""
-WEIGHTS, GRAPH, PT2, ONNX = "network.safetensors", "graph.json", "network.pt2", "network.onnx"
-CARD, README = "card.json", "README.md"
-FILES = (WEIGHTS, GRAPH, PT2, ONNX)
-"""The files whose hashes stand on the card."""
-TOLERANCE = 1e-4
-"""How far a format's logits may be off, as a share of the largest; that is 0.001 where logits reach 10."""
-BATCHES = (1, 3)
-"""Numbers of images that the formats are compared on."""
+WEIGHTS, CARD, README = "network.safetensors", "card.json", "README.md"
+FILES = (WEIGHTS, *FORMATS)
+"""The files that hold the network."""
+UNSEEN = ("lost+found",)
+"""What people call an empty folder may hold it, as it may hold hidden entries."""
+EMPTY = "should be a folder that is empty or not there yet"
+PACKAGES = ("torch", "onnx", "onnxruntime", "onnxscript", "safetensors")
+"""Those whose versions stand on the card."""
+
+
+def find_folder(folder: str | Path) -> Path:
+    """The path of a folder as somebody writes it.
+
+    Raises:
+        FileError: it is empty text.
+    """
+    if not str(folder):
+        raise FileError("'' names no folder, should be the path of one")
+    return Path(folder).expanduser()
 
 
 def check_free(folder: Path, force: bool) -> None:
-    """Make sure that a folder may be written: it is not there, is empty, or is one of ours to be replaced.
+    """Make sure that a network can be written to a folder, and that nothing of anybody's is lost by it.
+
+    Args:
+        folder: not there yet, or with nothing in it but hidden entries.
+        force: it may hold a network that was saved before, as it was saved.
 
     Raises:
-        FileError: it is in use.
+        FileError: it is in use or cannot be written.
     """
+    if folder.is_symlink() and not folder.exists():
+        raise FileError(f"'{folder}' is a link to '{os.readlink(folder)}', which is not there; {EMPTY}")
     if folder.exists() and not folder.is_dir():
-        raise FileError(f"'{folder}' is a file, should be a folder that is empty or not there yet")
-    found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    other = sorted(found - {*FILES, CARD, README})
+        raise FileError(f"'{folder}' is a file, {EMPTY}")
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
+    try:
+        found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+        with tempfile.TemporaryDirectory(prefix=".practise.", dir=there):
+            pass
+    except OSError as error:
+        raise FileError(f"'{folder}' cannot be written: {error.strerror or error}") from error
+    seen = {name for name in found if name not in UNSEEN and not name.startswith(".")}
+    other = sorted(seen - {*FILES, CARD, README} if CARD in seen else seen)
     if other:
-        raise FileError(f"'{folder}' holds '{other[0]}', should be a folder that is empty or not there yet")
-    if found and not force:
+        raise FileError(f"'{folder}' holds '{other[0]}', {EMPTY}")
+    if not seen:
+        return
+    hashes = read_result(folder / CARD, KIND).get("sha256") or {}
+    if not force:
         raise FileError(
             f"'{folder}' holds a network already; name another folder, or replace it with --force"
         )
+    for name in sorted(seen - {CARD}):
+        if sha256(folder / name) != hashes.get(name):
+            raise FileError(
+                f"'{folder / name}' is not as {CARD} says that it was saved; move it elsewhere first"
+            )
 
 
+@usual_settings()
 def save(
     network: nn.Module,
     folder: Path,
@@ -70,66 +107,142 @@ def save(
     described: Mapping[str, Any],
     readme: Callable[[Mapping[str, Any]], str],
     force: bool = False,
-) -> None:
-    """Write a network to a folder in every format, with its card.
+) -> dict[str, str]:
+    """Write a network to a folder with its card, in every format that it can be written in.
 
     Args:
         network: one batch of images in, logits out; it is not changed.
-        folder: where to; it appears when everything is written and was found to compute the same.
+        folder: where to.
         image_size: side of the square images in pixels.
         described: the card: `dropped_blocks`, and whatever else is known.
         readme: from the card to the text for people.
-        force: replace a folder that an earlier call wrote.
+        force: replace what an earlier call wrote.
+
+    Returns:
+        Why, for each format that could not be written; told on the card and on standard error, too.
 
     Raises:
         FileError: the folder is in use or cannot be written.
-        NetworkError: the network cannot be exported, or computes something else afterwards.
     """
     check_free(folder, force)
-    plain = copy.deepcopy(network).to("cpu", torch.float32, memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
-    with new_folder(folder) as there:
-        differences = write_formats(plain, there, image_size)
-        card = {
-            **described,
-            "image_size": image_size,
-            "differences": differences,
-            "sha256": {name: sha256(there / name) for name in FILES},
-        }
-        packages = ("torch", "onnx", "onnxruntime", "onnxscript", "safetensors")
-        versions = {"practise": __version__, **{name: version(name) for name in packages}}
-        write_result(there / CARD, KIND, card, versions)
-        write_text(there / README, readme(card))
+    exported = export_plain(network, image_size)
+    whole = exported.network.state_dict()
+    state = {name: value for name, value in whole.items() if isinstance(value, Tensor)}
+    hashes: dict[str, str] = {}
+    differences: dict[str, float] = {}
+    card = {
+        **described,
+        "image_size": image_size,
+        "differences": differences,
+        "not_written": exported.failed,
+        "left_out": sorted(whole.keys() - state),
+        "sha256": hashes,
+    }
+    versions = {"practise": __version__, **{name: version(name) for name in PACKAGES}}
+
+    def write_card() -> None:
+        write_text(folder / README, readme(card))
+        hashes[README] = sha256(folder / README)
+        write_result(folder / CARD, KIND, card, versions)
+
+    with atomic(folder / WEIGHTS) as temporary:
+        write_state(temporary, {**state, **exported.constants})
+        for name in (*FORMATS, README, CARD):
+            (folder / name).unlink(missing_ok=True)
+    hashes[WEIGHTS] = sha256(folder / WEIGHTS)
+    write_card()
+    for name in FORMATS:
+        if name not in exported.failed:
+            with noting(exported.failed, name):
+                with atomic(folder / name) as temporary:
+                    differences[name] = write_format(exported, name, temporary, folder / WEIGHTS)
+                hashes[name] = sha256(folder / name)
+        if name in exported.failed:
+            print(f"{folder / name}: not written: {exported.failed[name]}", file=sys.stderr)
+        write_card()
+    return exported.failed
 
 
+def export_plain(network: nn.Module, image_size: int) -> Exported:
+    """What is known of the operators of a copy of a network, on the CPU, in fp32 and in evaluation mode."""
+    plain = lay_out_(release_(copy_network(network)), torch.device("cpu"), torch.float32, packed=False)
+    return export(at_rest(plain), image_size)
+
+
+@usual_settings()
 def load(folder: str | Path, *, into: nn.Module | None = None) -> nn.Module:
     """Return the network that `Accelerated.save` wrote, in evaluation mode; nothing is unpickled.
 
     Args:
         folder: the folder.
         into: a network as it was before blocks were dropped, built anew: its blocks are dropped and its
-            weights loaded, in place. Without it, a module is made that runs the network's operators, always
-            as in evaluation mode; its source is not needed.
+            weights loaded, in place, or nothing of it is changed where that cannot be. Without it, a module
+            is made that runs the network's operators, always as in evaluation mode; its source is not needed.
 
     Raises:
         FileError: the card, or a file that is needed, is missing or damaged.
         CheckpointError: the weights do not fit `into`.
         NetworkError: `into` lacks a block that was dropped.
     """
-    folder = Path(folder)
+    folder = find_folder(folder)
     if not folder.is_dir():
         raise FileError(f"no folder '{folder}', should be one that was saved")
     card = read_result(folder / CARD, KIND)
     check_files(folder, card)
+    if into is None and GRAPH not in card["sha256"]:
+        reason = card.get("not_written", {}).get(GRAPH, "saving it was interrupted")
+        raise FileError(
+            f"'{folder}' has weights but no {GRAPH} ({reason}); load them with into=, a new network of the "
+            "class that they are from"
+        )
     state = read_state(folder / WEIGHTS)
     if into is not None:
-        drop_blocks_(into, card["dropped_blocks"])
         own = {name: tensor for name, tensor in state.items() if not name.startswith(CONSTANT)}
-        load_state_(into, own, f"'{folder / WEIGHTS}'", f"{type(into).__name__} without the dropped blocks")
-        return into.eval()
+        load_into_(into, card["dropped_blocks"], own, f"'{folder / WEIGHTS}'")
+        return at_rest(into)
     try:
         return GraphNetwork(json.loads((folder / GRAPH).read_bytes()), state).eval()
     except (NetworkError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise FileError(f"{folder / GRAPH}: is no graph of a network: {error}") from error
+
+
+def load_into_(network: nn.Module, dropped: Sequence[str], state: State, source: str) -> None:
+    """Drop blocks of a network and load its weights in place; where that fails, it is as it was.
+
+    Args:
+        network: as before blocks were dropped; it may be wrapped, by `torch.compile` or `DataParallel`.
+        dropped: names of the blocks.
+        state: the weights that are left.
+        source: what holds them, to begin messages with.
+
+    Raises:
+        CheckpointError: the weights do not fit.
+        NetworkError: there is no such block.
+    """
+    saved = wrapping(state)
+    state = {name.removeprefix(saved): tensor for name, tensor in state.items()}
+    dropped = [name.removeprefix(saved) for name in dropped]
+    inner = network.get_submodule(wrapping(network.state_dict()).removesuffix("."))
+    known = dict(inner.named_modules(remove_duplicate=False))
+    blocks = {name: known[name] for name in dropped if name in known}
+    weights = {name: value.clone() for name, value in inner.state_dict().items() if isinstance(value, Tensor)}
+    if any(weight.is_meta for weight in weights.values()):
+        raise CheckpointError(
+            f"{source} cannot be loaded into weights on the device 'meta', which holds none"
+        )
+    try:
+        drop_blocks_(inner, dropped)
+        load_state_(inner, state, source, f"{type(inner).__name__} without the dropped blocks")
+    except BaseException as error:
+        for name, block in blocks.items():
+            inner.set_submodule(name, block)
+        own = inner.state_dict()
+        with torch.no_grad(), suppress(RuntimeError):
+            for name, weight in weights.items():
+                own[name].copy_(weight)
+        if isinstance(error, RuntimeError):
+            raise CheckpointError(f"{source} cannot be loaded: {' '.join(str(error).split())}") from error
+        raise
 
 
 def check_files(folder: Path, card: Mapping[str, Any]) -> None:
@@ -140,131 +253,15 @@ def check_files(folder: Path, card: Mapping[str, Any]) -> None:
         CheckpointError: a file is missing or damaged.
     """
     hashes, dropped = card.get("sha256"), card.get("dropped_blocks")
-    if not isinstance(hashes, dict) or not {WEIGHTS, GRAPH} <= hashes.keys() or not isinstance(dropped, list):
+    if not isinstance(hashes, dict) or WEIGHTS not in hashes or not isinstance(dropped, list):
         raise FileError(f"{folder / CARD}: is not the card of a saved network")
     for name in FILES:
         if (folder / name).is_file():
-            if sha256(folder / name) != hashes.get(name):
+            if name in hashes and sha256(folder / name) != hashes[name]:
                 raise CheckpointError(
                     f"'{folder / name}' is not the file that {folder / CARD} describes; save it again"
                 )
-        elif name in (WEIGHTS, GRAPH):
+        elif name in hashes and name in (WEIGHTS, GRAPH):
             raise CheckpointError(
                 f"no file '{folder / name}', which {folder / CARD} describes; save it again"
             )
-
-
-def write_formats(network: nn.Module, folder: Path, image_size: int) -> dict[str, float]:
-    """Write a network in every format, and return how far the logits of each are off at most.
-
-    Args:
-        network: on the CPU, in fp32, in evaluation mode.
-        folder: where to.
-        image_size: side of the square images in pixels.
-
-    Raises:
-        NetworkError: the network cannot be exported, or a format computes something else.
-    """
-    kind = type(network).__name__
-    with refusing(f"{kind} cannot be exported by torch.export for any number of images"):
-        program = export_program(network, image_size)
-    with refusing(f"the operators of {kind} cannot be written to {GRAPH}"):
-        graph, extra = write_graph(program)
-        write_text(folder / GRAPH, json.dumps(graph) + "\n")
-        write_state(folder / WEIGHTS, {**network.state_dict(), **extra})
-        rebuilt = GraphNetwork(json.loads((folder / GRAPH).read_bytes()), read_state(folder / WEIGHTS))
-        differences = {GRAPH: compare(network, rebuilt, image_size)}
-    with refusing(f"{kind} cannot be written to {PT2}"):
-        torch.export.save(program, folder / PT2)
-        differences[PT2] = compare(network, torch.export.load(folder / PT2).module(), image_size)
-    with refusing(f"{kind} cannot be written to {ONNX}"):
-        torch.onnx.export(
-            program,
-            f=folder / ONNX,
-            input_names=["images"],
-            output_names=["logits"],
-            external_data=False,
-            verbose=False,
-        )
-        differences[ONNX] = compare(network, onnx_network(folder / ONNX), image_size)
-    return differences
-
-
-def export_program(network: nn.Module, image_size: int) -> torch.export.ExportedProgram:
-    """The network's operators on batches of any size, without the lines of source that they come from."""
-    images = draw_noise(BATCHES[-1], image_size)
-    shapes = ({0: torch.export.Dim("batch")},)
-    program = torch.export.export(network, (images,), dynamic_shapes=shapes, strict=False)
-    for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)
-    return program
-
-
-def compare(network: nn.Module, other: Callable[[Tensor], Tensor], image_size: int) -> float:
-    """The largest difference between two networks' logits, on noise.
-
-    Raises:
-        NetworkError: it is above `TOLERANCE`.
-    """
-    worst = 0.0
-    with torch.no_grad():
-        for count in BATCHES:
-            images = draw_noise(count, image_size)
-            wanted, found = network(images), other(images)
-            difference = (found - wanted).abs().max().item()
-            most = TOLERANCE * wanted.abs().max().item()
-            if not difference <= most:
-                raise NetworkError(f"its logits are off by {difference:.2g}, may be by {most:.2g} at most")
-            worst = max(worst, difference)
-    return worst
-
-
-def onnx_network(path: Path) -> Callable[[Tensor], Tensor]:
-    """The network in an ONNX file, run by onnxruntime on the CPU."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda images: torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
-
-
-def draw_noise(count: int, image_size: int) -> Tensor:
-    """Some random images, always the same."""
-    return torch.randn(count, 3, image_size, image_size, generator=torch.Generator().manual_seed(count))
-
-
-@contextmanager
-def refusing(sentence: str) -> Iterator[None]:
-    """Inside the block, whatever an exporter raises becomes one sentence; its warnings are not shown."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except FileError:
-        raise
-    except Exception as error:  # exporters raise errors of many kinds
-        cause: BaseException = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
-        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-        raise NetworkError(f"{sentence}: {reason}") from error
-
-
-@contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `folder`, and put it in its place when the block succeeds."""
-    final = folder.absolute()
-    temporary, replaced = (
-        final.with_name(f".{final.name}.{os.getpid()}.{what}.tmp") for what in ("new", "old")
-    )
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        if final.exists():
-            os.replace(final, replaced)
-        os.replace(temporary, final)
-    except OSError as error:
-        raise FileError(f"'{folder}' cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if final.exists():
-            shutil.rmtree(replaced, ignore_errors=True)

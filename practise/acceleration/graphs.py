@@ -10,13 +10,13 @@ reading it runs no code but theirs: no pickle, no class of the user's, no genera
 import math
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch._ops import OpOverload
+from torch._ops import HigherOrderOperator, OpOverload
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.fx import Node
@@ -90,6 +90,8 @@ def write_graph(program: ExportedProgram) -> tuple[Graph, State]:
 
 def name_operator(target: Any) -> str:
     """The name by which `find_operator` finds an operator."""
+    if isinstance(target, HigherOrderOperator):
+        raise NetworkError(f"a part of it runs inside {target.name()}, which cannot be written down")
     name = (
         str(target) if isinstance(target, OpOverload) else f"operator.{getattr(target, '__name__', target)}"
     )
@@ -174,28 +176,66 @@ def fill(argument: Any, values: Mapping[str, Any]) -> Any:
 
 
 @dataclass(frozen=True)
+class Slot:
+    """Where a weight is kept; `torch.export` would replace what is in a plain dict by copies.
+
+    Attributes:
+        kept: the parameters or buffers of its layer.
+        name: its name there.
+    """
+
+    kept: dict[str, Any]
+    name: str
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer that holds weights and nothing else.
+
+    Attributes:
+        name: in the network.
+        above: the layers beside it.
+        part: its name among them.
+        module: the layer.
+    """
+
+    name: str
+    above: dict[str, Any]
+    part: str
+    module: nn.Module
+
+
+@dataclass(frozen=True)
 class Step:
-    """One operator.
+    """One operator; torch's cannot be pickled, but their names can.
 
     Attributes:
         name: of what it gives.
-        run: the operator.
+        operator: the operator's name.
         arguments: by place, with values of other steps as `Value`.
         named: by name.
         spent: values that no later step reads.
     """
 
     name: str
-    run: Callable[..., Any]
+    operator: str
     arguments: list[Any]
     named: dict[str, Any]
     spent: list[str]
+    run: Callable[..., Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "run", find_operator(self.operator))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Step, (self.name, self.operator, self.arguments, self.named, self.spent)
 
 
 class GraphNetwork(nn.Module):
     """A network that runs the operators of a graph: trainable, but always as in evaluation mode.
 
-    Its weights have the names that they have in the network that the graph was made of.
+    Its weights have the names that they have in the network that the graph was made of. They may be changed,
+    but there are no layers to replace: they hold weights alone, and running it with another one is refused.
 
     Args:
         graph: what `write_graph` gave.
@@ -209,7 +249,8 @@ class GraphNetwork(nn.Module):
     def __init__(self, graph: Graph, state: Mapping[str, Tensor]) -> None:
         super().__init__()
         self._input, self._output = graph["input"], graph["output"]
-        self._slots: dict[str, tuple[dict[str, Any], str]] = {}
+        self._slots: dict[str, Slot] = {}
+        self._layers: list[Layer] = []
         for place, weight in graph["weights"].items():
             self._slots[place] = self._hold(place, weight["kind"], weight["name"], state[weight["name"]])
         read_later = {self._output}
@@ -217,31 +258,43 @@ class GraphNetwork(nn.Module):
         for name, operator_name, arguments, named in reversed(graph["steps"]):
             arguments, named = decode(arguments), {key: decode(value) for key, value in named.items()}
             read = values_in([*arguments, *named.values()]) - {DEVICE}
-            run = find_operator(operator_name)
-            self._steps.append(Step(name, run, arguments, named, sorted(read - read_later)))
+            self._steps.append(Step(name, operator_name, arguments, named, sorted(read - read_later)))
             read_later |= read
         self._steps.reverse()
 
-    def _hold(self, place: str, kind: str, name: str, tensor: Tensor) -> tuple[dict[str, Any], str]:
+    def _hold(self, place: str, kind: str, name: str, tensor: Tensor) -> Slot:
         """Make a tensor the module's own, and say where it is kept."""
         if kind == "constant":
             self.register_buffer(place, tensor, persistent=False)
-            return self._buffers, place
+            return Slot(self._buffers, place)
         holder: nn.Module = self
         *path, last = name.split(".")
-        for part in path:
+        for depth, part in enumerate(path, 1):
             if part not in holder._modules:
                 holder.add_module(part, nn.Module())
+                layer = holder.get_submodule(part)
+                self._layers.append(Layer(".".join(path[:depth]), holder._modules, part, layer))
             holder = holder.get_submodule(part)
         if kind == "parameter":
             holder.register_parameter(last, nn.Parameter(tensor))
-            return holder._parameters, last
+            return Slot(holder._parameters, last)
         holder.register_buffer(last, tensor)
-        return holder._buffers, last
+        return Slot(holder._buffers, last)
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
-        """Logits of normalised images."""
-        values: dict[str, Any] = {place: kept[name] for place, (kept, name) in self._slots.items()}
+        """Logits of normalised images.
+
+        Raises:
+            NetworkError: a layer or a weight was replaced by something else.
+        """
+        replaced = [one.name for one in self._layers if one.above.get(one.part) is not one.module]
+        replaced += [slot.name for slot in self._slots.values() if slot.name not in slot.kept]
+        if replaced:
+            raise NetworkError(
+                f"'{replaced[0]}' was replaced, but a loaded network runs the operators that were saved; "
+                "change layers in a network of its class, which practise.load takes as into="
+            )
+        values: dict[str, Any] = {place: slot.kept[slot.name] for place, slot in self._slots.items()}
         values |= {self._input: images, DEVICE: images.device}
         for step in self._steps:
             named = {name: fill(argument, values) for name, argument in step.named.items()}

@@ -17,6 +17,7 @@ def accelerate(
     latency_reduction: float = 0.22,
     labelled: bool = False,
     foreign: bool = False,
+    upright: bool = False,
     image_size: int | None = None,
     batch_size: int = 1,
     latency_device: str | None = None,
@@ -38,6 +39,7 @@ def accelerate(
         latency_reduction: Share of the latency to save.
         labelled: The images lie in one folder for each class; accuracy is told too.
         foreign: The images are of another kind than the network will see; it is changed more cautiously.
+        upright: Turn the images as their EXIF data say; timm and torchvision take them as they are stored.
         image_size: Side of the square input in pixels; the network's own when not given.
         batch_size: Images in a forward pass.
         latency_device: Where the network will run, and so what is timed: cpu, cuda or auto; else --device.
@@ -58,27 +60,31 @@ def accelerate(
         raise UsageError(f"accelerate: --network: {unknown('library', library, get_args(LibraryName))}")
     import torch
 
+    from practise.acceleration import exports
     from practise.acceleration.accelerate import accelerate
-    from practise.acceleration.exports import check_free
+    from practise.acceleration.asked import check_count
     from practise.acceleration.given import find_folder
     from practise.machine.devices import prepare, resolve_device
     from practise.networks.building import build_network, find_preprocessing
 
     if threads is not None and threads < 1:
         raise UsageError(f"accelerate: --threads: is {threads}, should be at least 1")
-    check_free(out, force)
+    if image_size is not None:
+        check_count("accelerate: --image-size", image_size, 1)
+    exports.check_free(exports.find_folder(out), force)
     find_folder(images)
     where = resolve_device(device, "accelerate: --device")
     wanted = {"name": where.type, "threads": threads or torch.get_num_threads()}
     prepare(DeviceParams.model_validate(wanted))
     described = {"library": library, "architecture": architecture, "weights": weights}
-    spec = NetworkParams.model_validate({**described, "image_size": None, "head": None})
+    spec = NetworkParams.model_validate({**described, "image_size": image_size, "head": None})
     accelerated = accelerate(
         build_network(spec, "accelerate"),
         images,
         latency_reduction,
         labels="folders" if labelled else None,
         foreign=foreign,
+        upright=upright,
         preprocessing=find_preprocessing(spec, "accelerate"),
         image_size=image_size,
         batch_size=batch_size,

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from practise.errors import PractiseError
 from practise.images.params import SOURCES
+from practise.networks.params import PACKAGE
+from practise.networks.weights import find_checkpoint
 from practise.settings.grid import Paths, cells, first_outputs
 from practise.settings.params import Params
 
@@ -38,14 +40,12 @@ def missing_data(params: Params) -> Iterator[str]:
         except PractiseError as error:
             yield str(error)
     for name, network in zip(params.grid.networks, networks, strict=True):
-        is_path = network.weights != "own" and not network.weights.startswith("package:")
-        path = params.data.find(network.weights)
-        if is_path and not path.is_file():
-            yield (
-                f"{params.study.file}: networks.{name}.weights: no such file '{path}', should be own, "
-                "package:NAME or the path of a .safetensors file or state dict"
-                f"{params.data.advice(network.weights)}"
-            )
+        if network.weights == "own" or network.weights.startswith(PACKAGE):
+            continue
+        try:
+            find_checkpoint(network.weights, f"{params.study.file}: networks.{name}.weights", params.data)
+        except PractiseError as error:
+            yield str(error)
 
 
 def _count(number: int, what: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from practise.engines import EngineError
-from practise.settings.reading import load_params
+from practise.settings.reading import load_params, read_yaml
 from practise.stages import STAGES
 
 FILE = Path("dvc.yaml")
@@ -61,7 +61,7 @@ class Pipeline:
         self.params_file = Path(params_file)
         self.params = load_params(self.params_file)
         self.file = self.params_file.with_name(FILE.name)
-        self.values: dict[str, Any] = yaml.safe_load(self.params_file.read_text(encoding="utf-8"))
+        self.values: dict[str, Any] = read_yaml(self.params_file)
         study = self.params.study
         if Path(study.file).resolve() != self.params_file.resolve():
             raise EngineError(

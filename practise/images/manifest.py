@@ -93,8 +93,8 @@ def read_sample(path: Path) -> Sample:
 
 
 def describe_item(item: Item) -> dict[str, Any]:
-    """Return an image as plain values; where it is the whole picture, without a box."""
-    return {key: value for key, value in asdict(item).items() if key != "box" or value is not None}
+    """Return an image as plain values; without a box where it is the whole picture, taken as it is stored."""
+    return {key: value for key, value in asdict(item).items() if key not in ("box", "upright") or value}
 
 
 def read_item(record: Mapping[str, Any]) -> Item:

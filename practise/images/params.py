@@ -41,11 +41,11 @@ class SourceKind:
 SOURCES = {
     "cub200": SourceKind(has_labels=False, has_evaluation=False, needs=("train",)),
     "elpv": SourceKind(),
-    "folder": SourceKind(needs=("train", "evaluation"), takes=("class_list",)),
+    "folder": SourceKind(needs=("train", "evaluation"), takes=("class_list", "upright")),
     "idx": SourceKind(needs=("folder",), takes=("class_list",)),
     "photographs": SourceKind(has_labels=False, has_evaluation=False),
     "synthesized": SourceKind(has_evaluation=False, is_made=True),
-    "unlabelled": SourceKind(has_labels=False, has_evaluation=False, needs=("train",)),
+    "unlabelled": SourceKind(has_labels=False, has_evaluation=False, needs=("train",), takes=("upright",)),
 }
 """Every kind of source by the name that stands in a params file."""
 
@@ -120,3 +120,9 @@ class ImagesParams(Section):
         "folder are those of its sub-folders.",
     )
     views: ViewsParams = setting(ViewsParams(), "How random views of these images are drawn in training.")
+    upright: bool = setting(
+        False,
+        "folder and unlabelled: whether pictures are turned as their EXIF data say, as cameras write them; "
+        "timm and torchvision take them as they are stored.",
+        exclude_if=lambda upright: not upright,
+    )

@@ -1,17 +1,23 @@
 """How a network wants its images: side, crop, interpolation, normalisation; one view for all libraries.
 
-Resize the shorter side to `image_size / crop_pct`, cut the centre square out, normalise: what timm and
-torchvision do at evaluation, pixel for pixel.
+Resize to `image_size / crop_pct`, cut the centre square out, normalise: what timm and torchvision do at
+evaluation, pixel for pixel, in each of timm's crop modes.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
+
+CropMode = Literal["center", "squash", "border"]
+CROP_MODES: tuple[CropMode, ...] = get_args(CropMode)
+MOST_SHAPE = 100
+"""Sides: of a strip that is longer than so many of its shorter ones, only the middle is looked at."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,9 @@ class Preprocessing:
         mean: Subtracted from each channel's values, which lie between 0 and 1.
         std: What the difference is divided by.
         interpolation: Pillow's name of the resampling filter in small letters: bilinear, bicubic, …
-        crop_pct: Side of the centre crop as a share of the resized image's shorter side.
+        crop_pct: Side of the centre crop as a share of the resized image's; above 1, the rest is black.
+        crop_mode: What is resized to that side: center: the shorter one; squash: both; border: the longer
+            one, and what the image does not cover has the colour of the mean.
     """
 
     image_size: int
@@ -31,17 +39,52 @@ class Preprocessing:
     std: tuple[float, float, float]
     interpolation: str
     crop_pct: float
+    crop_mode: CropMode = "center"
 
     @property
     def resize_size(self) -> int:
-        """The shorter side of the resized image in pixels, rounded down as timm does."""
-        return max(self.image_size, math.floor(self.image_size / self.crop_pct + 1e-6))
+        """The resized image's side in pixels, rounded down as timm does."""
+        return math.floor(self.image_size / self.crop_pct + 1e-6)
 
     def view(self, image: Image.Image) -> Image.Image:
         """Return the resized centre of an image, `image_size` pixels square."""
-        resized = resize_shorter_side(image, self.resize_size, self.interpolation)
-        left, top = (round((side - self.image_size) / 2) for side in resized.size)
-        return resized.crop((left, top, left + self.image_size, top + self.image_size))
+        side, size, ground = self.image_size, self.resize_size, (0, 0, 0)
+        if self.crop_mode == "center":
+            resized = resize_shorter_side(image, size, self.interpolation)
+        elif self.crop_mode == "squash":
+            resized = resize(image, (size, size), self.interpolation)
+        else:
+            ratio = max(image.size) / size
+            width, height = (max(1, round(length / ratio)) for length in image.size)
+            resized = resize(image, (width, height), self.interpolation)
+            red, green, blue = (round(255 * value) for value in self.mean)
+            ground = (red, green, blue)
+        left, top = (
+            round((length - side) / 2) if length >= side else -((side - length) // 2)
+            for length in resized.size
+        )
+        cut = Image.new("RGB", (side, side), ground)
+        cut.paste(resized, (-left, -top))
+        return cut
+
+    def describe(self) -> dict[str, Any]:
+        """Return it as plain values; without the crop mode where that is the usual one."""
+        return {key: value for key, value in asdict(self).items() if (key, value) != ("crop_mode", "center")}
+
+    def tell(self) -> str:
+        """Return what is done to an image, in words.
+
+        >>> Preprocessing(224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic", 0.875).tell()
+        'the shorter side resized to 256 pixels (bicubic), the centre of 224 × 224 pixels cut out'
+        """
+        resized = {
+            "center": f"the shorter side resized to {self.resize_size} pixels",
+            "squash": f"resized to {self.resize_size} × {self.resize_size} pixels whatever the shape",
+            "border": f"the longer side resized to {self.resize_size} pixels, on ground of the mean's colour",
+        }
+        cut = f"the centre of {self.image_size} × {self.image_size} pixels cut out"
+        around = ", with black around it" if self.crop_pct > 1 and self.crop_mode != "border" else ""
+        return f"{resized[self.crop_mode]} ({self.interpolation}), {cut}{around}"
 
     def normalise(
         self, images: Float[Tensor, "*n 3 h w"] | UInt8[Tensor, "*n 3 h w"]
@@ -53,13 +96,20 @@ class Preprocessing:
 
 
 def resize_shorter_side(image: Image.Image, size: int, interpolation: str) -> Image.Image:
-    """Return the image with its shorter side `size` pixels long and its shape kept."""
+    """Return the image with its shorter side `size` pixels long, its shape kept; of a strip, the middle."""
     shorter, longer = sorted(image.size)
+    if longer > MOST_SHAPE * shorter:
+        apart = (longer - MOST_SHAPE * shorter) // 2
+        across, down = (apart, 0) if image.width > image.height else (0, apart)
+        image = image.crop((across, down, image.width - across, image.height - down))
+        longer -= 2 * apart
     sides = (size, int(size * longer / shorter))
-    width, height = sides if image.width <= image.height else sides[::-1]
-    if (width, height) == image.size:
-        return image
-    return image.resize((width, height), Image.Resampling[interpolation.upper()])
+    return resize(image, sides if image.width <= image.height else sides[::-1], interpolation)
+
+
+def resize(image: Image.Image, sides: tuple[int, int], interpolation: str) -> Image.Image:
+    """Return the image resized to a width and a height."""
+    return image if sides == image.size else image.resize(sides, Image.Resampling[interpolation.upper()])
 
 
 def to_tensor(images: list[Image.Image]) -> UInt8[Tensor, "n 3 h w"]:

@@ -30,12 +30,14 @@ class Item:
         sha256: The hash of the file's bytes (in an IDX file, of the image as a PGM file); empty where nobody
             has computed it yet.
         box: The part of the file's picture that it is; None: all of it.
+        upright: Whether the picture is turned as its EXIF data say.
     """
 
     path: str
     label: int
     sha256: str = ""
     box: Box | None = None
+    upright: bool = False
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def find_crop(
     if kind.crop == "size":
         mode = InterpolationMode(interpolation)
         return [v2.RandomResizedCrop(size, scale=(smallest, 1.0), interpolation=mode)]
-    shorter = preprocessing.resize_size if kind.crop == "place" else size
+    shorter = max(size, preprocessing.resize_size) if kind.crop == "place" else size
     cut = v2.RandomCrop(size) if kind.crop == "place" else v2.CenterCrop(size)
     return [lambda image: resize_shorter_side(image, shorter, interpolation), cut]
 

@@ -33,11 +33,11 @@ class DeviceSettings(Protocol):
         """Number of CPU threads."""
 
 
-def resolve_device(name: str, key: str = "device.name") -> "torch.device":
+def resolve_device(name: "str | torch.device", key: str = "device.name") -> "torch.device":
     """Return the device that a name stands for.
 
     Args:
-        name: `auto` (the GPU where there is one), `cpu` or `cuda`.
+        name: `auto` (the GPU where there is one), `cpu` or `cuda`, or torch's name of one such as `cuda:1`.
         key: Where it was asked for.
 
     Raises:
@@ -45,15 +45,19 @@ def resolve_device(name: str, key: str = "device.name") -> "torch.device":
     """
     import torch
 
-    if name not in DEVICES:
+    kind, _, index = str(name).partition(":")
+    if kind not in DEVICES or not (index.isdecimal() or str(name) == kind):
         raise DeviceError(f"{key}: {unknown('device', name, DEVICES)}")
-    if name == "cpu":
+    if kind == "cpu":
         return torch.device("cpu")
     if torch.cuda.is_available():
-        return torch.device("cuda", 0)
-    if name == "cuda":
+        number, count = int(index or 0), torch.cuda.device_count()
+        if number >= count:
+            raise DeviceError(f"{key}: is '{name}', but torch sees {count} GPUs, numbered from 0")
+        return torch.device("cuda", number)
+    if kind == "cuda":
         raise DeviceError(
-            f"{key}: 'cuda' is asked for, but torch sees no GPU on this machine; set it to auto or cpu"
+            f"{key}: '{name}' is asked for, but torch sees no GPU on this machine; set it to auto or cpu"
         )
     return torch.device("cpu")
 

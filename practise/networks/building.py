@@ -17,10 +17,17 @@ from practise.errors import CheckpointError, NetworkError, guess, unknown
 from practise.images.folder import imagenet_classes
 from practise.images.params import HERE, DataParams
 from practise.images.preprocessing import Preprocessing
-from practise.networks.checkpoints import State, load_state_, read_state, rename_in_order
+from practise.networks.checkpoints import (
+    State,
+    load_state_,
+    pick_state,
+    read_state,
+    rename_in_order,
+)
 from practise.networks.libraries import LIBRARIES
 from practise.networks.params import PACKAGE, NetworkParams
 from practise.networks.taking import check_finite
+from practise.networks.weights import find_checkpoint
 
 REFUSED_OPTION = re.compile(r"(?:unexpected keyword|multiple values for(?: keyword)?) argument '(\w+)'")
 """How Python says that a builder has no such argument, or has given it itself."""
@@ -87,19 +94,14 @@ def build_network(spec: NetworkParams, where: str = "networks", data: DataParams
         load_state_(network, rename_in_order(state, network, source, target), source, target)
         check_finite(network, source)
         return network.eval()
-    path = data.find(spec.weights)
-    if not path.is_file():
-        raise CheckpointError(
-            f"{place}: no such file '{path}', should be own, package:NAME or the path of a "
-            f".safetensors file or state dict{data.advice(spec.weights)}"
-        )
-    state = read_state(path, place)
-    network = build_untrained(spec, where)
+    path, chosen = find_checkpoint(spec.weights, place, data)
+    network, source = build_untrained(spec, where), f"{place}: '{path}'"
+    state = pick_state(read_state(path, place), network, source, chosen)
     num_classes = _count_classes(state, network)
     if num_classes is not None:
         network = build_untrained(spec, where, num_classes)
-    load_state_(network, state, f"{place}: '{path}'", _describe(spec))
-    check_finite(network, f"{place}: '{path}'")
+    load_state_(network, state, source, _describe(spec))
+    check_finite(network, source)
     return network.eval()
 
 
@@ -162,11 +164,11 @@ def find_preprocessing(spec: NetworkParams, where: str = "networks") -> Preproce
         NetworkError: The library has no such architecture or set of weights.
     """
     _check_architecture(spec, where)
-    preprocessing = LIBRARIES[spec.library].preprocessing(spec.architecture)
+    preprocessing = LIBRARIES[spec.library].preprocessing(spec.architecture, spec.image_size)
     package = PACKAGES.get(spec.weights.removeprefix(PACKAGE))
     if package is not None:
         preprocessing = replace(preprocessing, mean=package.mean, std=package.std)
-    given: dict[str, Any] = {"image_size": spec.image_size, "mean": spec.mean, "std": spec.std}
+    given: dict[str, Any] = {"mean": spec.mean, "std": spec.std}
     return replace(preprocessing, **{key: value for key, value in given.items() if value is not None})
 
 
@@ -178,13 +180,20 @@ def name_classes(num_classes: int) -> tuple[str, ...]:
 def find_classifier(network: nn.Module) -> str:
     """Return the name of the last linear layer, which turns pooled features into one logit a class.
 
+    Where there is none, a convolution of 1×1 pixels does it.
+
     Raises:
-        NetworkError: There is no linear layer.
+        NetworkError: There is no such layer.
     """
     linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
-    if not linear:
+    pointwise = [
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1)
+    ]
+    if not linear and not pointwise:
         raise NetworkError(f"{type(network).__name__} has no linear layer that could be its classifier")
-    return linear[-1]
+    return (linear or pointwise)[-1]
 
 
 def _check_architecture(spec: NetworkParams, where: str) -> None:
@@ -238,9 +247,14 @@ def _find_packaged(package: str, spec: NetworkParams, place: str) -> Path:
 
 
 def _count_classes(state: State, network: nn.Module) -> int | None:
-    """Return the number of classes of a checkpoint when it is another than the network's."""
-    classifier = state.get(f"{find_classifier(network)}.weight")
-    own = network.get_submodule(find_classifier(network))
-    if classifier is None or not isinstance(own, nn.Linear) or classifier.ndim != 2:
-        return None
-    return len(classifier) if len(classifier) != own.out_features else None
+    """Return the number of classes of a checkpoint when it is another than the network's.
+
+    That is so where its classifiers, perhaps several, have more or fewer rows, and nothing else.
+    """
+    own = network.state_dict()
+    reshaped = {name for name, weight in state.items() if name in own and own[name].shape != weight.shape}
+    rows = {(*own[name].shape[:1], *state[name].shape[:1]) for name in reshaped}
+    alike = all(own[name].shape[1:] == state[name].shape[1:] for name in reshaped)
+    if f"{find_classifier(network)}.weight" in reshaped and len(rows) == 1 and alike:
+        return rows.pop()[-1]
+    return None

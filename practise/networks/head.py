@@ -115,7 +115,7 @@ def without_classifier(network: nn.Module) -> Iterator[None]:
     """Inside the block, the network gives its pooled features in place of logits."""
     name = find_classifier(network)
     classifier = network.get_submodule(name)
-    width = int(classifier.in_features)  # type: ignore[arg-type]
+    width = int(getattr(classifier, "in_features", None) or classifier.in_channels)  # type: ignore[arg-type]
 
     def check(module: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
         if output.ndim != 2 or output.shape[1] != width:
@@ -135,6 +135,10 @@ def without_classifier(network: nn.Module) -> Iterator[None]:
 def replace_classifier_(network: nn.Module, head: nn.Linear) -> None:
     """Put a head in place of the network's classifier, whichever library the network is from."""
     name = find_classifier(network)
-    network.set_submodule(name, head.to(next(network.parameters()).device))
+    layer: nn.Module = head
+    if isinstance(network.get_submodule(name), nn.Conv2d):
+        layer = nn.Conv2d(head.in_features, head.out_features, 1)
+        layer.load_state_dict({"weight": head.weight[:, :, None, None], "bias": head.bias})
+    network.set_submodule(name, layer.to(next(network.parameters()).device))
     if hasattr(network, "num_classes"):
         network.num_classes = head.out_features  # type: ignore[assignment]  # timm keeps the number beside the layer

@@ -13,11 +13,13 @@ import torchvision
 from timm.data.config import resolve_data_config
 from torch import nn
 
-from practise.images.preprocessing import Preprocessing
+from practise.errors import NetworkError
+from practise.images.preprocessing import CROP_MODES, Preprocessing
 from practise.networks.cifar import DEPTHS, CifarResNet
 
 Options = Mapping[str, Any]
 """Further arguments of a library's builder."""
+INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "lanczos")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -33,14 +35,15 @@ class Library:
             network.
         size_option: From a name with or without a tag to the builder's argument that says the image size;
             None where the network takes images of any size.
-        preprocessing: From a name with or without a tag to the evaluation view.
+        preprocessing: From a name with or without a tag, and the side of the square input in pixels (None:
+            the network's own), to the evaluation view.
     """
 
     names: Callable[[], list[str]]
     tags: Callable[[str], list[str]]
     build: Callable[[str, bool, int | None, Options], nn.Module]
     size_option: Callable[[str], str | None]
-    preprocessing: Callable[[str], Preprocessing]
+    preprocessing: Callable[[str, int | None], Preprocessing]
 
 
 def _timm_tags(architecture: str) -> list[str]:
@@ -61,19 +64,38 @@ def _timm_size_option(name: str) -> str | None:
     return "img_size" if known is not None and known.fixed_input_size else None
 
 
-def _timm_preprocessing(name: str) -> Preprocessing:
+def _timm_preprocessing(name: str, image_size: int | None) -> Preprocessing:
     known = timm.get_pretrained_cfg(name)
-    return timm_preprocessing(known.to_dict() if known else None)
+    return timm_preprocessing(known.to_dict() if known else {}, image_size)
 
 
-def timm_preprocessing(pretrained_cfg: dict[str, Any] | None) -> Preprocessing:
-    """The evaluation view that timm's description of pretrained weights asks for; None: timm's default."""
-    config = resolve_data_config(pretrained_cfg=pretrained_cfg)
-    size, interpolation = config["input_size"][-1], config["interpolation"]
-    interpolation = (
-        interpolation if interpolation in ("bilinear", "bicubic", "nearest", "lanczos") else "bilinear"
-    )
-    return Preprocessing(size, tuple(config["mean"]), tuple(config["std"]), interpolation, config["crop_pct"])
+def timm_preprocessing(pretrained_cfg: dict[str, Any], image_size: int | None = None) -> Preprocessing:
+    """The evaluation view that timm's description of pretrained weights asks for.
+
+    Args:
+        pretrained_cfg: The description; what it does not say is timm's default.
+        image_size: Side of the square input in pixels; None: as described.
+
+    Raises:
+        NetworkError: It asks for a view that there is none of here.
+    """
+    config = resolve_data_config(pretrained_cfg=pretrained_cfg or {"input_size": None})
+    (channels, height, width), mode = config["input_size"], config["crop_mode"]
+    interpolation, mean, std = config["interpolation"], tuple(config["mean"]), tuple(config["std"])
+    name = pretrained_cfg.get("architecture") or "the network"
+    if (channels, len(mean), len(std)) != (3, 3, 3):
+        raise NetworkError(f"{name} wants images of {channels} channels, should take RGB images, of three")
+    if image_size is None and height != width:
+        raise NetworkError(
+            f"{name} wants images of {width} × {height} pixels, but images are made square here; set "
+            "image_size to the side of a square that it takes"
+        )
+    if mode not in CROP_MODES or interpolation not in INTERPOLATIONS:
+        raise NetworkError(
+            f"{name} wants images resized by crop mode '{mode}' and interpolation '{interpolation}' (known: "
+            f"{', '.join((*CROP_MODES, *INTERPOLATIONS))})"
+        )
+    return Preprocessing(image_size or height, mean, std, interpolation, config["crop_pct"], mode)
 
 
 def _torchvision_names() -> list[str]:
@@ -107,15 +129,14 @@ def _torchvision_size_option(name: str) -> str | None:
     return "image_size" if name.startswith("vit_") else None
 
 
-def _torchvision_preprocessing(name: str) -> Preprocessing:
+def _torchvision_preprocessing(name: str, image_size: int | None) -> Preprocessing:
     weights = _torchvision_weights(name)
     if weights is None:
-        return Preprocessing(224, IMAGENET_MEAN, IMAGENET_STD, "bilinear", 224 / 256)
+        return Preprocessing(image_size or 224, IMAGENET_MEAN, IMAGENET_STD, "bilinear", 224 / 256)
     view = weights.transforms()
     size, shorter_side = view.crop_size[0], view.resize_size[0]
-    return Preprocessing(
-        size, tuple(view.mean), tuple(view.std), view.interpolation.value, size / shorter_side
-    )
+    mean, std = tuple(view.mean), tuple(view.std)
+    return Preprocessing(image_size or size, mean, std, view.interpolation.value, size / shorter_side)
 
 
 def _build_cifar(name: str, pretrained: bool, num_classes: int | None, options: Options) -> nn.Module:
@@ -128,7 +149,9 @@ LIBRARIES: dict[str, Library] = {
         lambda name: [],
         _build_cifar,
         lambda name: None,
-        lambda name: Preprocessing(32, IMAGENET_MEAN, IMAGENET_STD, "bilinear", 1.0),
+        lambda name, image_size: Preprocessing(
+            image_size or 32, IMAGENET_MEAN, IMAGENET_STD, "bilinear", 1.0
+        ),
     ),
     "timm": Library(timm.list_models, _timm_tags, _build_timm, _timm_size_option, _timm_preprocessing),
     "torchvision": Library(

@@ -4,13 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
-from practise.schema import Count, List, Name, NotNegative, Plain, Positive, Section, Text, setting
+from practise.schema import Count, List, Name, NotNegative, Plain, Section, ShareOrAll, Text, setting
 
 LibraryName = Literal["cifar", "timm", "torchvision"]
 PACKAGE = "package:"
 """What stands before the name of an installed package that brings weights."""
-Mean = Annotated[tuple[NotNegative, NotNegative, NotNegative], Strict(False)]
-Std = Annotated[tuple[Positive, Positive, Positive], Strict(False)]
+FromZeroToOne = Annotated[float, Field(ge=0, le=1)]
+Mean = Annotated[tuple[FromZeroToOne, FromZeroToOne, FromZeroToOne], Strict(False)]
+Std = Annotated[tuple[ShareOrAll, ShareOrAll, ShareOrAll], Strict(False)]
 NO_OPTIONS = (
     *("checkpoint_path", "features_only", "in_chans", "model_name", "name", "num_classes", "pretrained"),
     *("pretrained_cfg", "pretrained_cfg_overlay", "progress", "weights"),
@@ -25,7 +26,8 @@ class NetworkParams(Section):
     architecture: Text = Field(description="The library's name of the network.")
     weights: Text = Field(
         description="own: the library's own; package:NAME: those in an installed package; "
-        "else a path to a .safetensors file or a state dict (.pth, .pt, .th)."
+        "else a path to a .safetensors file, the index of several, or a state dict (.pth, .pt, .th); #KEY at "
+        "its end chooses among several sets of weights in it."
     )
     image_size: Count | None = Field(
         description="Side of the square input in pixels; null: the network's own."

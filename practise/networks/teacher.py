@@ -1,6 +1,6 @@
 """A run's original network on disk: weights as safetensors, and a card that says what it is."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from practise.networks.checkpoints import load_state_, read_state, write_state
 from practise.networks.libraries import LIBRARIES
 
 CARD_KEYS = {"library", "architecture", "classes", "num_classes", "weights_sha256"} | {
-    field.name for field in fields(Preprocessing)
+    field.name for field in fields(Preprocessing) if field.default is MISSING
 }
 """What a card must hold for its network to be built again."""
 
@@ -48,7 +48,7 @@ def save_teacher(teacher: Teacher, weights: Path, card: Path, circumstances: dic
     write_state(weights, teacher.network.state_dict())
     described = {
         **teacher.card,
-        **asdict(teacher.preprocessing),
+        **teacher.preprocessing.describe(),
         "classes": list(teacher.classes),
         "num_classes": len(teacher.classes),
         "weights_sha256": sha256(weights),
@@ -81,6 +81,7 @@ def load_teacher(weights: Path, card: Path | None = None) -> Teacher:
         architecture, False, described["num_classes"], described.get("options", {})
     )
     load_state_(network, read_state(weights), f"'{weights}'", f"{library}'s {architecture}")
-    values = {name: described[name] for name in ("image_size", "interpolation", "crop_pct")}
+    names = ("image_size", "interpolation", "crop_pct", "crop_mode")
+    values = {name: described[name] for name in names if name in described}
     preprocessing = Preprocessing(mean=tuple(described["mean"]), std=tuple(described["std"]), **values)
     return Teacher(network.eval(), preprocessing, tuple(described["classes"]), described)

@@ -4,7 +4,6 @@
 """
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any, get_args, get_origin
@@ -113,17 +112,8 @@ def _describe(error: ErrorDetails) -> str:
     if kind == "too_short":
         return "is an empty list, should hold at least one"
     if kind in EXPECTED:
-        return f"is {_found(found)}, should be {EXPECTED[kind]}{_numeric_hint(kind, found)}"
+        return f"is {_found(found)}, should be {EXPECTED[kind]}"
     return error["msg"]
-
-
-def _numeric_hint(kind: str, found: Any) -> str:
-    """Help with `3e-4`, which YAML 1.1 reads as text because it has no dot."""
-    number = re.fullmatch(r"([-+]?\d+)(\.\d*)?[eE]([-+]?)(\d+)", found) if isinstance(found, str) else None
-    if kind != "float_type" or number is None:
-        return ""
-    whole, fraction, sign, exponent = number.groups()
-    return f"; write {whole}{fraction or '.0'}e{sign or '+'}{exponent}"
 
 
 def _across(values: Any) -> Iterator[Problem]:

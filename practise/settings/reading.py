@@ -1,11 +1,16 @@
-"""Read a params file: YAML that says no key twice, every value checked before anything runs."""
+"""Read a params file: YAML that says no key twice, every value checked before anything runs.
 
+Plain words mean what they mean in YAML 1.2, as DVC reads and writes them: `2e-05` is a number, `off` is text.
+"""
+
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
 from practise.errors import ParamsError
+from practise.files import decode_text
 from practise.settings.params import Params
 from practise.settings.problems import check_values
 
@@ -26,7 +31,7 @@ def read_yaml(path: Path) -> Any:
         ParamsError: The file is missing or unreadable, is not YAML, or says a key twice.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = decode_text(path.read_bytes())
         values = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except FileNotFoundError as error:
         raise ParamsError(f"{path}: no such file, should be a params file such as params.yaml") from error
@@ -46,7 +51,9 @@ def read_yaml(path: Path) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key said twice, as DVC does."""
+    """YAML 1.2 that refuses a key said twice, as DVC does."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[tuple[str, str]] = set()
@@ -58,3 +65,21 @@ class _Loader(yaml.SafeLoader):
                     )
                 seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """Whole numbers begin with 0o or 0x where they are not decimal; 010 is ten."""
+        return int(node.value, 0 if node.value[:2] in ("0o", "0x") else 10)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+RESOLVERS = (
+    ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", [*"-+0123456789"]),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", [*"-+.0123456789"]),
+    ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", [*"-+."]),
+    ("null", r"~|null|Null|NULL|", [*"~nN", ""]),
+    ("merge", r"<<", ["<"]),
+)
+"""Which plain words are more than text, by their first letter: YAML 1.2's core schema, and merges."""
+for tag, pattern, first in RESOLVERS:
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{pattern})$"), first)
