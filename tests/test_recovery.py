@@ -12,7 +12,7 @@ from tiny import TinyNet, tiny_network, tiny_transformer
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from practise.errors import RecoveryError
+from practise.errors import NetworkError, RecoveryError
 from practise.images.views import combine, draw_views, mix
 from practise.networks.blocks import drop_blocks_
 from practise.pruning.plan import Pruning
@@ -20,7 +20,15 @@ from practise.recovery import training
 from practise.recovery.losses import distil
 from practise.recovery.params import RecoveryRecipe
 from practise.recovery.start import start_recovery
-from practise.recovery.training import Step, ViewBank, build_optimizer, keeps_views, recover_, share_views
+from practise.recovery.training import (
+    Step,
+    ViewBank,
+    build_optimizer,
+    check_learning,
+    keeps_views,
+    recover_,
+    share_views,
+)
 from practise.resume import Resume
 from practise.scoring.params import RidgeRecipe
 
@@ -296,3 +304,20 @@ def test_a_step_whose_gradients_are_no_numbers_in_half_precision_is_taken_in_sin
     history = recover_(student, teacher, tiny_set(8), "mimic", RECIPE.but(dtype="bf16"))
     assert len(history) == RECIPE.steps
     assert all(value.isfinite().all() for value in student.state_dict().values())
+
+
+class Blind(TinyNet):
+    """It computes its features without gradients."""
+
+    @torch.no_grad()
+    def run_stages(self, x):
+        return super().run_stages(x)
+
+
+def test_a_network_in_which_nothing_before_the_features_may_be_trained_is_refused():
+    frozen = tiny_network().requires_grad_(False)
+    check_learning(frozen, 16)
+    frozen.classifier.requires_grad_(True)
+    for network in (frozen, tiny_network(kind=Blind)):
+        with pytest.raises(NetworkError, match="has no weight to train before its features \\('stages.1'\\)"):
+            check_learning(network, 16)

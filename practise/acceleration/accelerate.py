@@ -41,6 +41,7 @@ from practise.pruning.measured import Choice, choose_measured
 from practise.pruning.plan import Pruning
 from practise.pruning.selection import select_progressively
 from practise.recovery.recover import recover
+from practise.recovery.training import check_learning
 from practise.scoring.recoverability import ClosedForm
 
 MEASUREMENTS_OF_SETS = 4
@@ -144,6 +145,8 @@ def accelerate(
     right = find_right(labels, images, len(few), num_classes, multi_label)
     kept = [keep_blocks] if isinstance(keep_blocks, str) else keep_blocks
     blocks = droppable_blocks(original, view.image_size, kept, "accelerate")
+    if recipe.recover.steps:
+        check_learning(original, view.image_size)
 
     for file, reason in export_plain(original, view.image_size).failed.items():
         print(f"{file}: will not be written: {reason}", file=sys.stderr, flush=True)

@@ -13,7 +13,6 @@ compute the same, and where it cannot be written, the card says why. A folder th
 replaced; nothing in it goes but what its card proves to be ours. Nothing that `load` reads can run code.
 """
 
-import copy
 import json
 import os
 import sys
@@ -33,6 +32,9 @@ from practise.errors import CheckpointError, FileError, NetworkError
 from practise.files import atomic, read_result, sha256, write_result, write_text
 from practise.networks.blocks import drop_blocks_
 from practise.networks.checkpoints import State, load_state_, read_state, wrapping, write_state
+from practise.networks.copies import copy_network, lay_out_, release_
+from practise.networks.taking import usual_settings
+from practise.networks.watching import at_rest
 from practise.version import __version__
 
 KIND = "accelerated"
@@ -97,6 +99,7 @@ def check_free(folder: Path, force: bool) -> None:
             )
 
 
+@usual_settings()
 def save(
     network: nn.Module,
     folder: Path,
@@ -162,13 +165,11 @@ def save(
 
 def export_plain(network: nn.Module, image_size: int) -> Exported:
     """What is known of the operators of a copy of a network, on the CPU, in fp32 and in evaluation mode."""
-    plain = copy.deepcopy(network).float()  # which leaves complex weights as they are
-    plain.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    plain.eval()  # not chained: where a library overrides it, it may return nothing
-    with torch.device("cpu"):
-        return export(plain, image_size)
+    plain = lay_out_(release_(copy_network(network)), torch.device("cpu"), torch.float32, packed=False)
+    return export(at_rest(plain), image_size)
 
 
+@usual_settings()
 def load(folder: str | Path, *, into: nn.Module | None = None) -> nn.Module:
     """Return the network that `Accelerated.save` wrote, in evaluation mode; nothing is unpickled.
 
@@ -198,8 +199,7 @@ def load(folder: str | Path, *, into: nn.Module | None = None) -> nn.Module:
     if into is not None:
         own = {name: tensor for name, tensor in state.items() if not name.startswith(CONSTANT)}
         load_into_(into, card["dropped_blocks"], own, f"'{folder / WEIGHTS}'")
-        into.eval()
-        return into
+        return at_rest(into)
     try:
         return GraphNetwork(json.loads((folder / GRAPH).read_bytes()), state).eval()
     except (NetworkError, KeyError, ValueError, TypeError, AttributeError) as error:

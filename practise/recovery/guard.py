@@ -116,7 +116,7 @@ def go_(student: nn.Module, start: State, end: State, share: float) -> None:
     """Put the network on the straight line between two states; what is no fraction is the end's."""
     student.load_state_dict(
         {
-            name: start[name].lerp(value, share) if torch.is_tensor(value) and has_fractions(value) else value
+            name: start[name].lerp(value, share) if has_fractions(value) else value
             for name, value in end.items()
         }
     )

@@ -15,13 +15,13 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
-from practise.errors import RecoveryError
+from practise.errors import NetworkError, RecoveryError
 from practise.images.tiny_set import TinySet
 from practise.images.views import combine, draw_batch, mix
 from practise.machine.devices import training_dtype
 from practise.networks.copies import trainable_weights, wanting_gradients
 from practise.networks.features import feature_extractor, find_feature_layer, in_format
-from practise.networks.watching import without_checkpoints
+from practise.networks.watching import evaluating, probe_images, without_checkpoints
 from practise.progress import track
 from practise.recovery.losses import COMPARE
 from practise.recovery.params import RecoveryRecipe
@@ -76,6 +76,24 @@ def recover_(
     weights = trainable_weights(student)
     with wanting_gradients(student, weights), torch.enable_grad(), without_checkpoints():
         return train_(student, teacher, few, loss, recipe, resume, bank)
+
+
+def check_learning(network: nn.Module, image_size: int) -> None:
+    """Make sure that a network can be trained to mimic features, before hours are spent.
+
+    Raises:
+        NetworkError: nothing that its features follow from may be trained.
+    """
+    layer = find_feature_layer(network, image_size)
+    learning = wanting_gradients(network, trainable_weights(network))
+    extractor = feature_extractor(network, layer)
+    with learning, torch.enable_grad(), without_checkpoints(), evaluating(network), extractor as extract:
+        learns = extract(probe_images(network, image_size)).requires_grad
+    if not learns:
+        raise NetworkError(
+            f"{type(network).__name__} has no weight to train before its features "
+            f"('{layer}'): they are frozen (requires_grad), or forward computes without gradients"
+        )
 
 
 def train_(
