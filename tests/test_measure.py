@@ -11,7 +11,6 @@ from practise.errors import FileError
 from practise.files import read_result, write_result
 from practise.images.preprocessing import Preprocessing
 from practise.latency.measuring import Latency
-from practise.latency.params import LatencyParams
 from practise.machine import hardware
 from practise.networks.cifar import CifarResNet
 from practise.networks.teacher import Teacher, save_teacher
@@ -82,27 +81,10 @@ def test_latency_is_measured_at_every_batch_size(also: list[int] | None, looks: 
 
 def test_what_is_reported_is_the_mean_of_several_measurements(looks: Looks) -> None:
     (choice,) = run_stage(write_inputs(Pruning(["layer1.1"])))["choices"]
-    assert len(looks) == timing.LOOKS > 1
+    assert len(looks) == measure.LOOKS > 1
     assert choice["student"]["rounds"] == sum(look["student"].rounds for look in looks)
     reductions = [look["student"].reduction for look in looks]
     assert min(reductions) <= choice["student"]["reduction"] <= max(reductions)
-
-
-def test_looks_that_are_pooled_are_together_as_precise_as_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    asked: list[float | None] = []
-    really: Callable[..., dict[str, Latency]] = timing.measure_with
-
-    def measure_with(settings: LatencyParams, *given: Any) -> dict[str, Latency]:
-        asked.append(settings.precision)
-        return really(settings, *given)
-
-    monkeypatch.setattr(timing, "measure_with", measure_with)
-    params = write_inputs(Pruning(["layer1.1"]))
-    run_stage(params.model_copy(update={"latency": params.latency.but(precision=0.9)}))
-    assert asked == pytest.approx([0.9 * timing.LOOKS**0.5] * timing.LOOKS)
 
 
 def test_a_choice_is_measured_once_and_shares_that_with_others_of_the_same_layers(looks: Looks) -> None:
@@ -110,15 +92,15 @@ def test_a_choice_is_measured_once_and_shares_that_with_others_of_the_same_layer
     first = run_stage(write_inputs(one, one, alike, thinner))["choices"]
     assert [choice["dropped_blocks"] for choice in first] == [ALIKE[:1], ALIKE[1:], []]
     assert first[0]["student"] == first[1]["student"] != first[2]["student"]
-    assert len(looks) == 2 * timing.LOOKS
+    assert len(looks) == 2 * measure.LOOKS
 
 
 def test_measurements_are_kept_until_others_are_asked_for(looks: Looks) -> None:
     first = run_stage(params := write_inputs(Pruning(["layer1.1"])))
     assert run_stage(params) == first
-    assert len(looks) == timing.LOOKS
+    assert len(looks) == measure.LOOKS
     run_stage(params, again=True)
-    assert len(looks) == 2 * timing.LOOKS
+    assert len(looks) == 2 * measure.LOOKS
 
 
 def test_a_choice_that_is_missing_is_named(looks: Looks) -> None:

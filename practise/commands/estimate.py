@@ -38,7 +38,8 @@ from practise.settings.params import Params
 from practise.settings.presets.recover import recovery_recipe
 from practise.settings.presets.score import ridge_recipe, score_recipe
 from practise.settings.presets.select import measures_time
-from practise.stages.timing import LOOKS, timed_device
+from practise.stages.measure import LOOKS
+from practise.stages.timing import timed_device
 
 BATCH = {"cpu": 32, "cuda": 64}
 """Images in a measured step, by kind of device."""
@@ -52,7 +53,7 @@ THINNER_TRIES = 8
 """Measurements that the search for a share of filters takes, about."""
 SETS_TRIED = 5
 """Measurements that the choice of blocks for a share of the latency takes, about."""
-PRECISE = 1.5
+PRECISE = 3
 """Times as many rounds as are asked for, about, where a precision is asked for too."""
 ONE_PASS = ("block_influence", "concept_masks")
 """Criteria that look at all blocks in one pass of the original."""

@@ -26,7 +26,7 @@ class LatencyParams(Section):
     precision: Positive | None = setting(
         0.0075,
         "Standard error of a latency reduction above which more rounds are taken, up to ten times as many; "
-        "of all looks together where several are taken; null: the rounds are all.",
+        "null: the rounds are all.",
     )
     warmup: Whole = setting(10, "Passes of each network before timing starts.")
     max_spread: Positive = setting(0.3, "Relative spread above which a measurement is called unstable.")

@@ -21,13 +21,9 @@ from practise.machine.devices import resolve_device
 from practise.machine.hardware import check
 from practise.networks.blocks import alike_blocks
 from practise.networks.teacher import Teacher
-from practise.pruning.measured import CONFIRMATIONS
 from practise.pruning.plan import Pruning
 from practise.pruning.students import prune
 from practise.settings.params import Params
-
-LOOKS = 1 + CONFIRMATIONS
-"""How often what is pruned is looked at: one number decides for many cells."""
 
 
 def timed_device(params: Params) -> torch.device:
@@ -62,17 +58,9 @@ class Timing:
         self.subject = [check(hardware), self.setting, network]
         self.looks: defaultdict[str, list[Latency]] = defaultdict(list)
 
-    def beside(self, networks: Mapping[str, nn.Module], looks: int = 1) -> dict[str, Latency]:
-        """What networks take, the original first.
-
-        Args:
-            networks: by name.
-            looks: how often they are looked at in all; together they are as precise as asked for.
-        """
-        settings = self.params.latency
-        if settings.precision is not None:
-            settings = settings.but(precision=settings.precision * looks**0.5)
-        return measure_with(settings, networks, self.size, self.device)
+    def beside(self, networks: Mapping[str, nn.Module]) -> dict[str, Latency]:
+        """What networks take, the original first."""
+        return measure_with(self.params.latency, networks, self.size, self.device)
 
     def once(self, what: str, measure: Callable[[], Mapping[str, Any]], *depends: Any) -> dict[str, Any]:
         """What was measured of this network on this machine, now or before; arguments as `measure_once`."""
@@ -94,7 +82,7 @@ class Timing:
 
         def measure() -> dict[str, Any]:
             networks = {"original": self.original.network, "pruned": prune(self.original, pruning)}
-            return {name: asdict(latency) for name, latency in self.beside(networks, LOOKS).items()}
+            return {name: asdict(latency) for name, latency in self.beside(networks).items()}
 
         seen.append(Latency(**self.once("pruned", measure, layers, len(seen))["pruned"]))
         return pool(seen)
