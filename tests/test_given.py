@@ -211,7 +211,7 @@ def test_what_is_no_picture_is_refused_with_its_place(tmp_path: Path) -> None:
             np.zeros((2, 8, 8, 3)),
             r"images\[0\]: is an array of float64 of shape \(8, 8, 3\), should be",
         ),
-        ([picture, closed(path)], r"images\[1\]: is no image or a damaged one: "),
+        ([picture, closed(path)], r"images\[1\]: is no image or a damaged one: it was closed before"),
         ([Image.open(tmp_path / "cut.png")], r"images\[0\]: is no image or a damaged one: "),
     ):
         with pytest.raises(ImageError, match=sentence):

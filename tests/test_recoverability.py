@@ -414,3 +414,22 @@ def test_logits_are_mimicked_where_no_features_hold_all_and_that_is_told(capsys)
     assert "no features hold all that logits follow from: logits are mimicked" in capsys.readouterr().err
     assert torch.equal(scored.reference.features, scored.logits)
     assert min(scored.recoverability([block]) for block in find_blocks(network, 32)) > 0
+
+
+def test_residual_layers_behind_the_pooling_are_scored_too():
+    class Behind(TinyNet):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args)
+            self.late = nn.ModuleList([LinearTokens(12), LinearTokens(12)])
+
+        def classify(self, x: Tensor) -> Tensor:
+            x = self.pool(x).flatten(1)
+            for layer in self.late:
+                x = layer(x)
+            return self.classifier(x)
+
+    network = tiny_network(kind=Behind)
+    scored = scorer(network)
+    late = ["late.0", "late.1"]
+    assert find_blocks(network, 32)[-2:] == late
+    assert all(scored.recoverability([block]) > 0 and scored.combined([block]) > 0 for block in late)

@@ -321,3 +321,16 @@ def test_a_network_in_which_nothing_before_the_features_may_be_trained_is_refuse
     for network in (frozen, tiny_network(kind=Blind)):
         with pytest.raises(NetworkError, match="has no weight to train before its features \\('stages.1'\\)"):
             check_learning(network, 16)
+
+
+def test_a_network_that_overwrites_what_gradients_need_is_refused():
+    class Overwriting(TinyNet):
+        def __init__(self, *args):
+            super().__init__(*args)
+            self.last = nn.ReLU(inplace=True)
+
+        def classify(self, x):
+            return super().classify(self.last(x))  # the output of a ReLU, which its gradient needs
+
+    with pytest.raises(NetworkError, match="Overwriting cannot be trained to mimic its features"):
+        check_learning(tiny_network(kind=Overwriting), 16)

@@ -194,4 +194,5 @@ def open_picture(image: Image.Image, upright: bool, tell: Callable[[], None]) ->
     except ImageError:
         raise
     except Exception as error:  # Pillow's decoders raise errors of many kinds
-        raise ImageError(f"is no image or a damaged one: {error}") from error
+        reason = str(error) or "it was closed before it was read"
+        raise ImageError(f"is no image or a damaged one: {reason}") from error

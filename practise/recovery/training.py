@@ -82,18 +82,26 @@ def check_learning(network: nn.Module, image_size: int) -> None:
     """Make sure that a network can be trained to mimic features, before hours are spent.
 
     Raises:
-        NetworkError: nothing that its features follow from may be trained.
+        NetworkError: nothing that its features follow from may be trained, or gradients do not get there.
     """
+    kind, weights = type(network).__name__, trainable_weights(network)
     layer = find_feature_layer(network, image_size)
-    learning = wanting_gradients(network, trainable_weights(network))
+    learning = wanting_gradients(network, weights)
     extractor = feature_extractor(network, layer)
     with learning, torch.enable_grad(), without_checkpoints(), evaluating(network), extractor as extract:
-        learns = extract(probe_images(network, image_size)).requires_grad
-    if not learns:
-        raise NetworkError(
-            f"{type(network).__name__} has no weight to train before its features "
-            f"('{layer}'): they are frozen (requires_grad), or forward computes without gradients"
-        )
+        features = extract(probe_images(network, image_size))
+        if not features.requires_grad:
+            raise NetworkError(
+                f"{kind} has no weight to train before its features ('{layer}'): they are frozen "
+                "(requires_grad), or forward computes without gradients"
+            )
+        try:
+            torch.autograd.grad(features.abs().sum(), weights, allow_unused=True)
+        except RuntimeError as error:  # whatever somebody's layers do to what gradients need
+            reason = str(error).splitlines()[0]
+            raise NetworkError(
+                f"{kind} cannot be trained to mimic its features ('{layer}'): {reason}"
+            ) from error
 
 
 def train_(

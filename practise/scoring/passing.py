@@ -70,8 +70,10 @@ def differences(
 
 
 def pixels_of(x: Float[Tensor, "n ..."], block: nn.Module) -> Float[Tensor, "n pixels c"]:
-    """A block's feature map, [n, c, y, x] or [n, y, x, c], or the tokens of a transformer, pixel by pixel."""
-    if x.ndim == 4:
+    """A block's feature map, [n, c, y, x] or [n, y, x, c], tokens or pooled features, pixel by pixel."""
+    if x.ndim == 2:
+        x = x[:, None]
+    elif x.ndim == 4:
         x = x.flatten(1, 2) if has_channels_last(block) else x.flatten(2).transpose(1, 2)
     return x.float()
 
