@@ -7,6 +7,7 @@ Both engines run the project's own pipeline, over more and more seeds, in a fold
 the engines take. DVC has a full record when its jobs are timed, as in a study that goes on.
 """
 
+import contextlib
 import os
 import resource
 import shutil
@@ -85,12 +86,7 @@ def run() -> None:
         }.items():
             dashed = "--" if "nothing" in name else "-"
             axes.plot(frame["jobs"], 1e3 * seconds, "o" + dashed, label=name)
-        axes.set(
-            xscale="log",
-            yscale="log",
-            xlabel="jobs in the grid",
-            ylabel="ms for each job",
-        )
+        axes.set(xscale="log", yscale="log", xlabel="jobs in the grid", ylabel="ms for each job")
         axes.legend()
 
     publish(case, "engines", "What the engines add to each job", frame, rows, notes, draw)
@@ -123,9 +119,7 @@ def lay_out(asked: Asked, size: int, place: Path) -> int:
         shutil.copy(file, place)
     values["study"] = {"name": "empty", "root": ".", "file": "params.yaml"}
     seeds = 1
-    home = Path.cwd()
-    os.chdir(place)
-    try:
+    with contextlib.chdir(place):
         while True:
             values["grid"]["seeds"] = list(range(seeds))
             for comparison in ("rank", "sources"):
@@ -137,8 +131,6 @@ def lay_out(asked: Asked, size: int, place: Path) -> int:
                 break
             seeds += max(1, (size - len(pipeline.jobs)) // (a_seed + 1))
         unnamed = {job.stage: " ".join(set(job.outs) - set(job.command.split())) for job in pipeline.jobs}
-    finally:
-        os.chdir(home)
     script = place / "bin" / "practise"
     cases = "\n".join(f'{stage}) set -- "$@" {outs} ;;' for stage, outs in unnamed.items() if outs)
     write_text(script, EMPTY.format(unnamed=cases))

@@ -91,6 +91,15 @@ def guess(word: object, known: Iterable[object]) -> str:
     return f" Did you mean '{close}'?" if close is not None else ""
 
 
+def reason_of(error: BaseException) -> str:
+    r"""Return the first line of what an error says, or its kind where it says nothing.
+
+    >>> reason_of(ValueError("too small\n  in line 3")), reason_of(KeyboardInterrupt())
+    ('too small', 'KeyboardInterrupt')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def unknown(what: str, word: object, known: Iterable[object], limit: int = 12) -> str:
     """Return the sentence end for a name that is not known, with the known names and the nearest guess.
 

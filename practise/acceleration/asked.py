@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from practise.acceleration.given import FOLDERS, Given, label_folders
-from practise.errors import ImageError, NetworkError, UsageError
+from practise.errors import ImageError, NetworkError, UsageError, reason_of
 from practise.images.preprocessing import Preprocessing
 from practise.networks.libraries import IMAGENET_MEAN, IMAGENET_STD, timm_preprocessing
 from practise.networks.watching import probe_images
@@ -117,7 +117,7 @@ def count_classes(network: nn.Module, image_size: int) -> int:
         with torch.no_grad():
             logits = network(probe_images(network, image_size))
     except Exception as error:  # whatever somebody's forward raises
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise NetworkError(f"{kind} does not take a batch of {wanted} (image_size): {reason}") from error
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:
         raise NetworkError(f"{kind} does not give one row of logits for each of the {wanted}")

@@ -20,7 +20,7 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 
 from practise.acceleration.graphs import Graph, GraphNetwork, State, write_graph
-from practise.errors import NetworkError
+from practise.errors import NetworkError, reason_of
 from practise.networks.checkpoints import read_state
 
 GRAPH, PT2, ONNX = "graph.json", "network.pt2", "network.onnx"
@@ -199,6 +199,6 @@ def noting(failed: dict[str, str], *names: str) -> Iterator[None]:
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
-        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        reason = reason_of(cause)
         reason = reason if len(reason) <= MOST_SAID else f"{reason[:MOST_SAID]} …"
         failed |= dict.fromkeys(names, reason)

@@ -30,6 +30,11 @@ MOST_BYTES = 2 * 2**30
 View = UInt8[np.ndarray, "size size 3"]
 
 
+def decode_views(root: Path, items: list[Item], preprocessing: Preprocessing) -> Iterator[View]:
+    """The evaluation view of each image in order; arguments and errors as for `keep_views`."""
+    return map_in_order(lambda item: np.asarray(preprocessing.view(read_image(root, item))), items)
+
+
 def keep_views(root: Path, items: list[Item], preprocessing: Preprocessing) -> Iterator[View]:
     """The evaluation view of each image in order, decoded now or by another network's job.
 
@@ -51,7 +56,7 @@ def keep_views(root: Path, items: list[Item], preprocessing: Preprocessing) -> I
             return kept[place]
 
         return map_in_order(find, range(len(items)))
-    views = map_in_order(lambda item: np.asarray(preprocessing.view(read_image(root, item))), items)
+    views = decode_views(root, items, preprocessing)
     if np.prod(shape) > MOST_BYTES or not all(item.sha256 for item in items):
         return views
     return write_on_the_way(views, path, len(items))

@@ -3,15 +3,13 @@
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from practise.images.kept import keep_views
+from practise.images.kept import decode_views, keep_views
 from practise.images.preprocessing import Preprocessing, to_tensor
-from practise.images.reading import map_in_order, read_image
 from practise.images.source import Item
 from practise.progress import track
 
@@ -30,8 +28,7 @@ def load_images(root: Path, items: list[Item], preprocessing: Preprocessing) -> 
     Raises:
         ImageError: An image is missing, damaged or has changed.
     """
-    views = list(map_in_order(lambda item: preprocessing.view(read_image(root, item)), items))
-    return preprocessing.normalise(to_tensor(views))
+    return preprocessing.normalise(to_tensor(list(decode_views(root, items, preprocessing))))
 
 
 def stream_batches(
@@ -56,11 +53,7 @@ def stream_batches(
     Raises:
         ImageError: An image is missing, damaged or has changed.
     """
-    views: Iterator[Any] = (
-        keep_views(root, items, preprocessing)
-        if keep
-        else map_in_order(lambda item: preprocessing.view(read_image(root, item)), items)
-    )
+    views = (keep_views if keep else decode_views)(root, items, preprocessing)
     starts = range(0, len(items), batch_size)
     for start in track(starts, description) if description else starts:
         images = preprocessing.normalise(to_tensor(list(islice(views, batch_size))))

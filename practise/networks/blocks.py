@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from practise.errors import NetworkError, guess, unknown
+from practise.errors import NetworkError, guess, reason_of, unknown
 from practise.networks.copies import copy_network
 from practise.networks.size import count_params
 from practise.networks.watching import Named, at_rest, first_tensor, put_first, watch_calls
@@ -126,7 +126,7 @@ def check_running(network: nn.Module, blocks: Iterable[str], image_size: int, wh
         if len(blocks) > 1:
             for block in blocks:
                 check_running(network, [block], image_size, where)
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise NetworkError(
             f"{where}: {type(network).__name__} does not run without {', '.join(blocks)} ({reason}); keep "
             "what it cannot do without (keep_blocks)"

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim.swa_utils import AveragedModel
 
-from practise.errors import NetworkError
+from practise.errors import NetworkError, reason_of
 from practise.networks.copies import copy_network, keep_contiguous_, lay_out_
+from practise.networks.features import difference
 from practise.networks.watching import at_rest, evaluating, probe_images
 
 WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel, AveragedModel)
@@ -55,7 +56,7 @@ def take_network(model: nn.Module, image_size: int, device: torch.device) -> nn.
     try:
         network = at_rest(unwrap_inside_(copy_network(model)))
     except Exception as error:  # whatever a class says to a copy
-        raise NetworkError(f"{kind} cannot be copied (copy.deepcopy): {first_line(error)}") from error
+        raise NetworkError(f"{kind} cannot be copied (copy.deepcopy): {reason_of(error)}") from error
     check_finite(network, kind)
     wanted, dtype = try_logits(network, image_size), probe_images(network, image_size).dtype
     plain = lay_out_(copy_network(network), device, torch.float32, packed=False)
@@ -67,7 +68,7 @@ def take_network(model: nn.Module, image_size: int, device: torch.device) -> nn.
     except Exception as error:  # whatever somebody's forward raises
         raise NetworkError(
             f"{kind} does not take a batch of RGB images of {image_size} × {image_size} pixels (image_size): "
-            f"{first_line(error)}"
+            f"{reason_of(error)}"
         ) from error
     if isinstance(found, Tensor) and isinstance(wanted, Tensor) and found.shape == wanted.shape:
         check_same(found, wanted.to(found), MOST_OFF.get(dtype, 0.01), kind)
@@ -131,7 +132,7 @@ def check_finite(network: nn.Module, what: str) -> None:
 
 def check_same(found: Tensor, wanted: Tensor, most: float, kind: str) -> None:
     """Make sure that logits in fp32 are those that the network gave as it was handed over."""
-    off = torch.where(found == wanted, 0, found - wanted).norm()
+    off = difference(found, wanted)
     if off > most * wanted[wanted.isfinite()].norm():
         raise NetworkError(
             f"{kind} computes something else in fp32 than as it was handed over: its logits are off by "
@@ -155,8 +156,3 @@ def logits_of(network: nn.Module, image_size: int, packed: bool = False) -> obje
     with torch.random.fork_rng(devices=[]), evaluating(network), torch.no_grad():
         torch.manual_seed(0)
         return network(images)
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

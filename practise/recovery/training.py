@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
-from practise.errors import NetworkError, RecoveryError
+from practise.errors import NetworkError, RecoveryError, reason_of
 from practise.images.tiny_set import TinySet
 from practise.images.views import combine, draw_batch, mix
 from practise.machine.devices import training_dtype
@@ -98,9 +98,8 @@ def check_learning(network: nn.Module, image_size: int) -> None:
         try:
             torch.autograd.grad(features.abs().sum(), weights, allow_unused=True)
         except RuntimeError as error:  # whatever somebody's layers do to what gradients need
-            reason = str(error).splitlines()[0]
             raise NetworkError(
-                f"{kind} cannot be trained to mimic its features ('{layer}'): {reason}"
+                f"{kind} cannot be trained to mimic its features ('{layer}'): {reason_of(error)}"
             ) from error
 
 
